@@ -1,0 +1,19 @@
+// Compiles src/ to dist/ and copies what the compiler does not: .sql files stand beside the code that runs them.
+import { execFileSync } from 'node:child_process';
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc');
+rmSync(join(root, 'dist'), { recursive: true, force: true });
+execFileSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.build.json')], { stdio: 'inherit' });
+for (const entry of readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })) {
+  if (!entry.isFile() || !entry.name.endsWith('.sql')) continue;
+  const from = join(entry.parentPath, entry.name);
+  const to = from.replace(join(root, 'src'), join(root, 'dist'));
+  mkdirSync(dirname(to), { recursive: true });
+  copyFileSync(from, to);
+}
+chmodSync(join(root, 'dist', 'cli', 'writ.js'), 0o755);

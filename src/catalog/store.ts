@@ -1,0 +1,46 @@
+import type { PrincipalName } from '../kernel/principal.ts';
+import type { SecurableName } from '../kernel/securable-name.ts';
+import type { BoundPrincipal, CatalogInfo, CatalogSnapshot, CredentialRecord, Discovered } from './model.ts';
+
+/** A sign-in's answer: the principal's name, or that another subject already holds it (an admin decides). */
+export type Binding =
+  | { readonly kind: 'bound'; readonly principal: BoundPrincipal; readonly first: boolean }
+  | { readonly kind: 'quarantined'; readonly holder: BoundPrincipal };
+
+/** A policy that came into force: its files are kept, so that a restart and a question about the past find them. */
+export interface PolicyInForce {
+  readonly snapshot: string;
+  readonly appliedAt: number;
+  readonly appliedBy: PrincipalName;
+  readonly files: readonly { readonly path: string; readonly text: string }[];
+}
+
+/**
+ * What exists and who is who. One interface; SQLite behind it here, Postgres later. Every implementation is held to
+ * `test/catalog/store-contract.ts`. Calls are synchronous for SQLite's sake only where they are on no hot path.
+ */
+export interface CatalogStore {
+  putCatalog(catalog: CatalogInfo): void;
+  /** Replaces what one catalog holds, in one transaction. @returns whether anything changed. */
+  replaceDiscovered(catalog: SecurableName, found: Discovered): boolean;
+  /** Cached until something changes. */
+  snapshot(): CatalogSnapshot;
+
+  /** Binds (issuer, subject) to the name on first sight; the same pair always gets the same name back. */
+  bindPrincipal(
+    subject: { issuer: string; subject: string; name: PrincipalName; email?: string },
+    now: number,
+  ): Binding;
+  principals(): readonly BoundPrincipal[];
+
+  putCredential(credential: CredentialRecord): void;
+  credential(id: string): CredentialRecord | undefined;
+  credentials(filter?: { principal?: PrincipalName; live?: number }): readonly CredentialRecord[];
+  revokeCredential(id: string, now: number): boolean;
+
+  putPolicy(policy: PolicyInForce): void;
+  policyInForce(): PolicyInForce | undefined;
+  policies(): readonly PolicyInForce[];
+
+  close(): void;
+}

@@ -1,0 +1,76 @@
+import type { PrincipalName } from '../kernel/principal.ts';
+import type { SecurableName } from '../kernel/securable-name.ts';
+import type { TableInfo } from '../catalog/model.ts';
+import type { Snapshot } from '../policy/model.ts';
+import type { Door } from './role-names.ts';
+import type { Shape } from './shadow-names.ts';
+
+// How a principal's statements reach one relation of a POSTGRES catalog. The reconciler grants by this value and the
+// gateway rewrites by it, so that the two cannot disagree. Pure.
+
+/** `base`: the application's own relation (gateway logins only); a shape: the shadow view of that shape; undefined: not at all. */
+export type Target = 'base' | Shape | undefined;
+
+export interface Reach {
+  readonly read: Target;
+  readonly insert: Target;
+  /** UPDATE, DELETE, MERGE. */
+  readonly write: Target;
+}
+
+const nothing: Reach = { read: undefined, insert: undefined, write: undefined };
+
+/**
+ * - no rules beneath: the base for gateway logins, a gated pass-through view (`governed`) for direct ones;
+ * - exempt from every rule: `clear` to read; exempt writers get the base through the gateway (COPY, ON CONFLICT);
+ * - bound: `governed`; who is bound by a row filter inserts through `insert` and holds INSERT nowhere else.
+ * Views are never written through us and never granted as they are when rules lie beneath them.
+ */
+export function reachOf(
+  snapshot: Snapshot,
+  principal: PrincipalName,
+  table: SecurableName,
+  door: Door,
+): Reach {
+  const info = snapshot.catalog.tables.get(table);
+  if (info === undefined || snapshot.decide(principal, 'SELECT', table).effect === 'deny') return nothing;
+  const beneath = tablesBeneath(snapshot, info);
+  if (beneath === undefined) return nothing;
+  const ruled = beneath.filter((name) => snapshot.tableRules(name) !== undefined);
+  const isView = info.kind === 'VIEW' || info.kind === 'MATERIALIZED_VIEW';
+  const writes = !isView && snapshot.decide(principal, 'MODIFY', table).effect === 'allow';
+  const unruled: Target = door === 'gateway' ? 'base' : 'governed';
+  if (ruled.length === 0) return all(unruled, writes);
+  const bound = ruled.map((name) => snapshot.boundRules(principal, name));
+  if (bound.every((rules) => rules.exemptFromAll))
+    return all(writes && door === 'gateway' ? 'base' : 'clear', writes);
+  const filtered = bound.some((rules) => rules.filters.length > 0);
+  if (!writes) return { ...nothing, read: 'governed' };
+  return { read: 'governed', write: 'governed', insert: filtered ? 'insert' : 'governed' };
+}
+
+/** The tables that a relation shows rows of: itself, or what a view reads through any chain; undefined when not all is known. */
+export function tablesBeneath(snapshot: Snapshot, info: TableInfo): readonly SecurableName[] | undefined {
+  const found = new Set<SecurableName>();
+  const seen = new Set<SecurableName>();
+  const open: TableInfo[] = [info];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (seen.has(next.name)) continue;
+    seen.add(next.name);
+    if (next.kind !== 'VIEW' && next.kind !== 'MATERIALIZED_VIEW') {
+      found.add(next.name);
+      continue;
+    }
+    if (next.reads === undefined) return undefined;
+    for (const name of next.reads) {
+      const read = snapshot.catalog.tables.get(name);
+      if (read === undefined) return undefined;
+      open.push(read);
+    }
+  }
+  return [...found];
+}
+
+function all(target: Target, writes: boolean): Reach {
+  return { read: target, insert: writes ? target : undefined, write: writes ? target : undefined };
+}

@@ -1,0 +1,25 @@
+import type { PrincipalName } from '../../kernel/principal.ts';
+import type { SecurableName } from '../../kernel/securable-name.ts';
+
+/** Who somebody proved to be, and until when. */
+export interface Identity {
+  readonly principal: PrincipalName;
+  /** `oidc:<jti or hash>`, `compact:<id>`, `operator`: for the record. */
+  readonly credential: string;
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number;
+}
+
+export interface SignIn {
+  /** The user name that the client gave; undefined over HTTP. */
+  readonly user?: string;
+  /** JWT or compact credential. */
+  readonly password: string;
+  /** The catalog asked for; compact credentials are bound to theirs. */
+  readonly catalog?: SecurableName;
+}
+
+export interface Authenticator {
+  /** @throws bad_credential (28P01: not genuine or expired), sign_in_refused (28000: genuine, but not for this user, audience or catalog) */
+  authenticate(signIn: SignIn): Promise<Identity>;
+}

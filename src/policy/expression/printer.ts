@@ -1,0 +1,11 @@
+import type { Sql } from '../../kernel/sql.ts';
+
+/** How a printer says the things that are not in the table: each engine answers for the person who asks in its own way. */
+export interface PrintContext {
+  /** A bound column, as SQL of the engine (already qualified or quoted). */
+  column(name: string): Sql;
+  principal(): Sql;
+  isMember(group: string): Sql;
+  /** SQL of type text[]; empty array when the attribute is missing. */
+  attribute(name: string): Sql;
+}
