@@ -1,44 +1,25 @@
 import { defineConfig } from 'vitest/config';
 
 // One project per tier; `npm test` runs unit and whole, the others have their own scripts (see CONTRIBUTING.md).
+const outside = ['test/whole/**', 'test/clients/**', 'test/faults/**'];
+const tier = (name: string, timeout: number) => ({
+  test: {
+    name,
+    include: [`test/${name}/**/*.test.ts`],
+    globalSetup: ['test/whole/build.ts'],
+    testTimeout: timeout,
+    hookTimeout: 180_000,
+    fileParallelism: false,
+  },
+});
+
 export default defineConfig({
   test: {
     projects: [
-      {
-        test: {
-          name: 'unit',
-          include: ['test/**/*.test.ts'],
-          exclude: ['test/whole/**', 'test/clients/**', 'test/faults/**'],
-          testTimeout: 30_000,
-        },
-      },
-      {
-        test: {
-          name: 'whole',
-          include: ['test/whole/**/*.test.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
-          fileParallelism: false,
-        },
-      },
-      {
-        test: {
-          name: 'clients',
-          include: ['test/clients/**/*.test.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 180_000,
-          fileParallelism: false,
-        },
-      },
-      {
-        test: {
-          name: 'faults',
-          include: ['test/faults/**/*.test.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
-          fileParallelism: false,
-        },
-      },
+      { test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: outside, testTimeout: 30_000 } },
+      tier('whole', 60_000),
+      tier('clients', 120_000),
+      tier('faults', 120_000),
     ],
   },
 });

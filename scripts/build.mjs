@@ -1,4 +1,4 @@
-// Compiles src/ to dist/ and copies what the compiler does not: .sql files stand beside the code that runs them.
+// Compiles src/ to dist/ and copies what the compiler does not: .sql files and worker programs (.mjs) stand beside the code that runs them.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -10,10 +10,10 @@ const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/pack
 rmSync(join(root, 'dist'), { recursive: true, force: true });
 execFileSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.build.json')], { stdio: 'inherit' });
 for (const entry of readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })) {
-  if (!entry.isFile() || !entry.name.endsWith('.sql')) continue;
+  if (!entry.isFile() || !/\.(sql|mjs)$/.test(entry.name)) continue;
   const from = join(entry.parentPath, entry.name);
   const to = from.replace(join(root, 'src'), join(root, 'dist'));
   mkdirSync(dirname(to), { recursive: true });
   copyFileSync(from, to);
 }
-chmodSync(join(root, 'dist', 'cli', 'writ.js'), 0o755);
+chmodSync(join(root, 'dist', 'main.js'), 0o755);

@@ -1,6 +1,6 @@
-import type { Sql } from '../kernel/sql.ts';
 import type { Discovered } from '../catalog/model.ts';
 import type { SecurableName } from '../kernel/securable-name.ts';
+import type { Sql } from '../kernel/sql.ts';
 
 export type Row = Readonly<Record<string, unknown>>;
 

@@ -1,6 +1,6 @@
+import type { TableInfo } from '../catalog/model.ts';
 import type { PrincipalName } from '../kernel/principal.ts';
 import type { SecurableName } from '../kernel/securable-name.ts';
-import type { TableInfo } from '../catalog/model.ts';
 import type { Snapshot } from '../policy/model.ts';
 import type { Door } from './role-names.ts';
 import type { Shape } from './shadow-names.ts';

@@ -1,8 +1,8 @@
-import type { GroupName, PrincipalName } from '../kernel/principal.ts';
+import type { CatalogSnapshot } from '../catalog/model.ts';
 import type { Decision, Reason } from '../kernel/decision.ts';
+import type { GroupName, PrincipalName } from '../kernel/principal.ts';
 import type { Privilege } from '../kernel/privilege.ts';
 import type { SecurableName } from '../kernel/securable-name.ts';
-import type { CatalogSnapshot } from '../catalog/model.ts';
 import type { Expression } from './expression/model.ts';
 
 // What policy files become. A Snapshot is immutable and named by the hash of its content (files and catalog).

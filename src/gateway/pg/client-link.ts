@@ -24,7 +24,10 @@ export interface SessionInfo {
   readonly settings: ReadonlyMap<string, string>;
 }
 
-/** The client's side of a session after AuthenticationOk, for backends that we speak for ourselves (lake, system). */
+/**
+ * The client's side of a session, for backends that we speak for ourselves (lake, system). The door has already sent
+ * AuthenticationOk, ParameterStatus, BackendKeyData and the first ReadyForQuery; Terminate ends `frames()`.
+ */
 export interface ClientLink {
   /** Ends when the client terminates or the session is ended. Frames are capped and whole. */
   frames(): AsyncIterable<Frame>;

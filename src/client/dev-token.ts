@@ -1,0 +1,36 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { WritError } from '../kernel/errors.ts';
+
+const answer = z.object({ access_token: z.string() });
+
+/**
+ * A token for anybody, from the development identity provider only: it hands them out to whoever can read
+ * `$WRIT_HOME/idp/dev-secret` (mode 0600). No other provider has such a door.
+ */
+export async function fetchDevToken(home: string, issuer: string, as: string): Promise<string> {
+  const response = await fetch(new URL('dev/token', issuer.endsWith('/') ? issuer : `${issuer}/`), {
+    method: 'POST',
+    headers: { authorization: `Bearer ${readSecret(home)}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ as }),
+  });
+  const text = await response.text();
+  if (!response.ok) {
+    throw new WritError('sign_in_refused', { message: `the identity provider has no token for ${as}`, detail: text.slice(0, 300) });
+  }
+  return answer.parse(JSON.parse(text)).access_token;
+}
+
+function readSecret(home: string): string {
+  try {
+    return readFileSync(join(home, 'idp', 'dev-secret'), 'utf8').trim();
+  } catch (cause) {
+    throw new WritError('sign_in_refused', {
+      message: '--as works with the development identity provider only',
+      detail: `${join(home, 'idp', 'dev-secret')} cannot be read`,
+      hint: 'run the command as the user who started `writ dev`, with the same WRIT_HOME',
+      cause,
+    });
+  }
+}

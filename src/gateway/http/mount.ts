@@ -1,0 +1,151 @@
+import { getConnInfo } from '@hono/node-server/conninfo';
+import { Hono, type Context } from 'hono';
+import { z } from 'zod';
+import type { AuditLog } from '../../audit/log-interface.ts';
+import { type Decision, formatDecision, formatReason } from '../../kernel/decision.ts';
+import { toWritError, WritError } from '../../kernel/errors.ts';
+import { operatorName } from '../../kernel/principal.ts';
+import type { Caller, Route } from '../../kernel/route.ts';
+import type { Snapshot } from '../../policy/model.ts';
+import type { Authenticator } from '../identity/authenticator.ts';
+import { openApiDocument } from './openapi.ts';
+
+// The one place where HTTP meets the rooms: authenticate, parse, decide, run, record, render errors.
+
+export interface MountOptions {
+  readonly authenticator: Authenticator;
+  readonly currentSnapshot: () => Snapshot;
+  readonly audit: AuditLog;
+  readonly logError: (error: WritError) => void;
+}
+
+const bodyLimit = 8 * 1024 * 1024;
+
+/** @returns the application that serves every route, `/openapi.json` and nothing else. */
+export function mount(routes: readonly Route[], options: MountOptions): Hono {
+  const app = new Hono();
+  for (const route of routes) {
+    app.on(route.method.toUpperCase(), route.path.replaceAll(/\{(\w+)\}/g, ':$1'), (c) => serve(route, c, options));
+  }
+  const document = openApiDocument(routes);
+  app.get('/openapi.json', (c) => c.json(document));
+  app.notFound((c) => renderError(c, new WritError('not_found', { message: `no route ${c.req.method} ${c.req.path}` })));
+  app.onError((error, c) => {
+    options.logError(toWritError(error));
+    return renderError(c, toWritError(error));
+  });
+  return app;
+}
+
+async function serve(route: Route, c: Context, options: MountOptions): Promise<Response> {
+  const caller = route.requires.kind === 'nothing' ? nobody(c) : await authenticate(c, options);
+  const decided = (decision: Decision | undefined, status: number, error?: WritError) => {
+    if (route.requires.kind !== 'nothing') record(route, c, caller, decision, status, options.audit, error);
+  };
+  let decision: Decision | undefined;
+  try {
+    const input = parseInput(route, await readInput(c));
+    decision = decide(route, input, caller, options.currentSnapshot());
+    const output = await route.run(input, caller);
+    decided(decision, 200);
+    return typeof output === 'string' ? c.text(output) : c.json(output as object);
+  } catch (thrown) {
+    const error = toWritError(thrown);
+    if (error.code === 'internal') options.logError(error);
+    decided(decision, error.http, error);
+    return renderError(c, error);
+  }
+}
+
+async function authenticate(c: Context, options: MountOptions): Promise<Caller> {
+  const token = /^Bearer\s+(.+)$/i.exec(c.req.header('authorization') ?? '')?.[1];
+  const address = addressOf(c);
+  if (token === undefined) {
+    throw new WritError('sign_in_refused', {
+      message: 'no bearer token',
+      hint: 'send `Authorization: Bearer TOKEN`; `writ token` prints one',
+    });
+  }
+  try {
+    const identity = await options.authenticator.authenticate({ password: token });
+    const { principal, credential } = identity;
+    return { principal, credential, operator: principal === operatorName && credential === 'operator', address };
+  } catch (thrown) {
+    const error = toWritError(thrown);
+    const { message } = error;
+    options.audit.append({ kind: 'session.refused', decision: 'deny', client: { address, application: 'http' }, sqlstate: error.sqlstate, message });
+    throw error;
+  }
+}
+
+function decide(route: Route, input: unknown, caller: Caller, snapshot: Snapshot): Decision | undefined {
+  if (route.requires.kind !== 'privilege') return undefined;
+  const on = route.requires.on(input);
+  const decision = snapshot.decide(caller.principal, route.requires.privilege, on);
+  if (decision.effect === 'allow') return decision;
+  const owner = snapshot.owner(on);
+  throw new WritError('permission_denied', {
+    message: `permission denied: ${route.requires.privilege} on ${on}`,
+    detail: formatDecision(decision),
+    hint: owner === undefined ? 'ask whoever runs this gateway' : `ask ${owner}, who owns ${on}`,
+  });
+}
+
+async function readInput(c: Context): Promise<unknown> {
+  const length = Number(c.req.header('content-length') ?? 0);
+  if (length > bodyLimit) throw new WritError('too_large', { message: `a body is at most ${bodyLimit} bytes` });
+  const text = c.req.method === 'GET' ? '' : await c.req.text();
+  if (Buffer.byteLength(text) > bodyLimit) throw new WritError('too_large');
+  return { ...c.req.query(), ...parseJson(text), ...c.req.param() };
+}
+
+function parseJson(text: string): object {
+  if (text.trim() === '') return {};
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  } catch (cause) {
+    throw new WritError('invalid_argument', { message: 'the body is not JSON', cause });
+  }
+  throw new WritError('invalid_argument', { message: 'the body must be a JSON object' });
+}
+
+function parseInput(route: Route, raw: unknown): unknown {
+  const parsed = route.input.safeParse(raw);
+  if (parsed.success) return parsed.data;
+  throw new WritError('invalid_argument', { message: `${route.method.toUpperCase()} ${route.path}: ${z.prettifyError(parsed.error)}` });
+}
+
+function record(
+  route: Route, c: Context, caller: Caller, decision: Decision | undefined, status: number, audit: AuditLog, error?: WritError,
+): void {
+  if (route.method === 'get' && status < 400) return;
+  audit.append({
+    kind: 'http.request', method: c.req.method, path: c.req.path, status,
+    principal: caller.principal, credential: caller.credential,
+    client: { address: caller.address, application: 'http' },
+    decision: error?.code === 'permission_denied' ? 'deny' : 'allow',
+    ...(decision === undefined ? {} : { reasons: decision.because.map(formatReason) }),
+    ...(error === undefined ? {} : { sqlstate: error.sqlstate, message: error.message, reasons: error.detail === undefined ? [] : [error.detail] }),
+  });
+}
+
+/** Unity Catalog's error shape, with SQLSTATE, detail and hint beside it. */
+function renderError(c: Context, error: WritError): Response {
+  const body = {
+    error_code: error.code.toUpperCase(),
+    message: error.message,
+    ...(error.detail === undefined ? {} : { detail: error.detail }),
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+    sqlstate: error.sqlstate,
+  };
+  return c.json(body, error.http as 400);
+}
+
+function nobody(c: Context): Caller {
+  return { principal: operatorName, credential: 'none', operator: false, address: addressOf(c) };
+}
+
+function addressOf(c: Context): string {
+  return getConnInfo(c).remote.address ?? 'unknown';
+}

@@ -1,0 +1,244 @@
+import { createHash } from 'node:crypto';
+import type { AuditLog } from '../audit/log-interface.ts';
+import type { CatalogInfo } from '../catalog/model.ts';
+import type { CatalogStore } from '../catalog/store.ts';
+import type { Cluster } from '../fleet/cluster.ts';
+import type { Clock } from '../kernel/clock.ts';
+import { toWritError, WritError } from '../kernel/errors.ts';
+import type { PrincipalName } from '../kernel/principal.ts';
+import type { SecurableName } from '../kernel/securable-name.ts';
+import { compileFiles } from '../policy/compile.ts';
+import type { Finding, PolicyFile, PolicyPlan, Snapshot } from '../policy/model.ts';
+import { planPolicy } from '../policy/plan.ts';
+import { applyCluster, type ClusterPlan, planCluster } from './reconcile.ts';
+
+// The policy in force: which snapshot everybody decides by, and how the next one comes. One apply at a time; listeners
+// (the doors) hear of each change after the clusters obey it.
+
+export interface PolicyChange {
+  readonly from: Snapshot | undefined;
+  readonly to: Snapshot;
+  readonly plan: PolicyPlan;
+}
+
+/** One catalog of kind POSTGRES in the plan; `error` where the cluster could not be asked or did not obey. */
+export interface CatalogPlan {
+  readonly cluster: string;
+  readonly catalog: SecurableName;
+  readonly plan: ClusterPlan | undefined;
+  readonly error: WritError | undefined;
+}
+
+export interface FullPlan {
+  readonly policy: PolicyPlan;
+  readonly catalogs: readonly CatalogPlan[];
+  readonly files: readonly PolicyFile[];
+  /** Binds a saved plan to the policy in force, the new policy and what was seen in every cluster. */
+  readonly digest: string;
+  readonly pending: boolean;
+}
+
+export interface Actor {
+  readonly principal: PrincipalName;
+  readonly credential: string;
+}
+
+export interface PolicyInForceOptions {
+  readonly store: CatalogStore;
+  readonly clusters: ReadonlyMap<string, Cluster>;
+  readonly audit: AuditLog;
+  readonly clock: Clock;
+  /** Reads the policy folder. */
+  readonly loadFiles: () => Promise<readonly PolicyFile[]>;
+}
+
+export interface InForce {
+  current(): Snapshot;
+  lint(files?: readonly PolicyFile[]): Promise<readonly Finding[]>;
+  /** @throws invalid_policy when the files do not compile. */
+  plan(files?: readonly PolicyFile[]): Promise<FullPlan>;
+  /** @throws conflict when `digest` is given and anything differs from what the plan saw. */
+  apply(actor: Actor, files?: readonly PolicyFile[], digest?: string): Promise<FullPlan & { readonly change: PolicyChange }>;
+  /** The same files against the catalog as it is now (discovery, a new principal, an expired grant). */
+  refresh(why: string): Promise<void>;
+  /** Makes sure that a principal who just signed in has roles wherever policy lets them in. */
+  ensurePrincipal(principal: PrincipalName): Promise<void>;
+  onChange(listener: (change: PolicyChange) => void): void;
+  close(): void;
+}
+
+/** Compiles what was last in force, or, on the first start, the folder's files. @throws invalid_policy with every finding */
+export async function openInForce(options: PolicyInForceOptions): Promise<InForce & { readonly first: boolean }> {
+  const kept = options.store.policyInForce();
+  const files = kept?.files ?? (await options.loadFiles());
+  const inForce = new OneInForce(options, await compileOrThrow(options, files));
+  inForce.armExpiry();
+  return Object.assign(inForce, { first: kept === undefined });
+}
+
+class OneInForce implements InForce {
+  private readonly options: PolicyInForceOptions;
+  private snapshot: Snapshot;
+  private readonly listeners: ((change: PolicyChange) => void)[] = [];
+  private last: Promise<unknown> = Promise.resolve();
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(options: PolicyInForceOptions, snapshot: Snapshot) {
+    this.options = options;
+    this.snapshot = snapshot;
+  }
+
+  current(): Snapshot {
+    return this.snapshot;
+  }
+
+  onChange(listener: (change: PolicyChange) => void): void {
+    this.listeners.push(listener);
+  }
+
+  async lint(files?: readonly PolicyFile[]): Promise<readonly Finding[]> {
+    const { findings } = await this.compile(files ?? (await this.options.loadFiles()));
+    return findings;
+  }
+
+  async plan(files?: readonly PolicyFile[]): Promise<FullPlan> {
+    const texts = files ?? (await this.options.loadFiles());
+    return this.planTo(await compileOrThrow(this.options, texts), texts);
+  }
+
+  apply(actor: Actor, files?: readonly PolicyFile[], digest?: string): Promise<FullPlan & { readonly change: PolicyChange }> {
+    return this.alone(async () => {
+      const texts = files ?? (await this.options.loadFiles());
+      const next = await compileOrThrow(this.options, texts);
+      const planned = await this.planTo(next, texts);
+      if (digest !== undefined && digest !== planned.digest) {
+        throw new WritError('conflict', {
+          message: 'the plan is out of date',
+          detail: 'the policy in force, the files or a cluster changed since it was made',
+          hint: 'plan again and look at what is different',
+        });
+      }
+      const applied = await this.bringIntoForce(next, planned);
+      this.options.store.putPolicy({ snapshot: next.id, appliedAt: this.options.clock.now(), appliedBy: actor.principal, files: texts });
+      this.options.audit.append({
+        kind: 'policy.apply', principal: actor.principal, credential: actor.credential, decision: 'allow', policyVersion: next.id,
+        summary: planned.policy.summary,
+      });
+      return applied;
+    });
+  }
+
+  refresh(why: string): Promise<void> {
+    return this.alone(async () => {
+      const next = await compileOrThrow(this.options, this.snapshot.files);
+      this.armExpiry();
+      if (next.id === this.snapshot.id && samePrincipals(next, this.snapshot)) return;
+      const planned = await this.planTo(next, this.snapshot.files);
+      await this.bringIntoForce(next, planned);
+      this.options.audit.append({ kind: 'policy.apply', policyVersion: next.id, summary: `${why}: ${planned.policy.summary}` });
+    });
+  }
+
+  async ensurePrincipal(principal: PrincipalName): Promise<void> {
+    if (this.snapshot.principals.has(principal)) return;
+    const invited = [...this.snapshot.catalog.catalogs.keys()].some((catalog) => this.snapshot.decide(principal, 'USE CATALOG', catalog).effect === 'allow');
+    if (invited) await this.refresh(`${principal} signed in for the first time`);
+  }
+
+  /** Grants expire by themselves: at that moment the same files mean less. */
+  armExpiry(): void {
+    if (this.timer !== undefined) clearTimeout(this.timer);
+    const wait = this.snapshot.nextExpiry - this.options.clock.now();
+    if (!Number.isFinite(wait)) return;
+    const longest = 2 ** 31 - 1;
+    this.timer = setTimeout(() => void this.refresh('a grant expired').catch(() => this.armExpiry()), Math.min(Math.max(wait, 1000), longest));
+    this.timer.unref();
+  }
+
+  close(): void {
+    if (this.timer !== undefined) clearTimeout(this.timer);
+  }
+
+  /** Clusters first, then the doors: what was widened works at once, what was narrowed is already gone natively. */
+  private async bringIntoForce(next: Snapshot, planned: FullPlan): Promise<FullPlan & { readonly change: PolicyChange }> {
+    const catalogs = await Promise.all(planned.catalogs.map((each) => this.applyOne(each, next)));
+    const change: PolicyChange = { from: this.snapshot, to: next, plan: planned.policy };
+    this.snapshot = next;
+    this.armExpiry();
+    for (const listener of this.listeners) listener(change);
+    return { ...planned, catalogs, change };
+  }
+
+  private async applyOne(each: CatalogPlan, next: Snapshot): Promise<CatalogPlan> {
+    const info = next.catalog.catalogs.get(each.catalog);
+    if (each.error !== undefined || info === undefined) return each;
+    try {
+      const cluster = clusterOf(this.options.clusters, info);
+      return { ...each, plan: await applyCluster({ cluster, catalog: info, snapshot: next, audit: this.options.audit }) };
+    } catch (thrown) {
+      return { ...each, error: toWritError(thrown) };
+    }
+  }
+
+  private async planTo(next: Snapshot, files: readonly PolicyFile[]): Promise<FullPlan> {
+    const policy = planPolicy(this.snapshot, next);
+    const catalogs = await planCatalogs(this.options.clusters, next);
+    const hash = createHash('sha256').update(`${this.snapshot.id}\n${next.id}\n`);
+    for (const each of catalogs) hash.update(`${each.catalog} ${each.plan?.digest ?? each.error?.message}\n`);
+    const pending = next.id !== this.snapshot.id || catalogs.some((each) => (each.plan?.operations.length ?? 0) > 0);
+    return { policy, catalogs, files, digest: hash.digest('hex'), pending };
+  }
+
+  private compile(files: readonly PolicyFile[]) {
+    return compileWith(this.options, files);
+  }
+
+  /** One change at a time, in the order of asking. */
+  private alone<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.last.then(work, work);
+    this.last = turn.catch(() => undefined);
+    return turn;
+  }
+}
+
+/** Plans every POSTGRES catalog; a cluster that does not answer is an entry with its error. */
+export async function planCatalogs(clusters: ReadonlyMap<string, Cluster>, snapshot: Snapshot): Promise<readonly CatalogPlan[]> {
+  const postgres = [...snapshot.catalog.catalogs.values()].filter((info) => info.kind === 'POSTGRES');
+  return Promise.all(
+    postgres.map(async (info): Promise<CatalogPlan> => {
+      const place = { cluster: info.cluster ?? '', catalog: info.name };
+      try {
+        return { ...place, plan: await planCluster({ cluster: clusterOf(clusters, info), catalog: info, snapshot }), error: undefined };
+      } catch (thrown) {
+        return { ...place, plan: undefined, error: toWritError(thrown) };
+      }
+    }),
+  );
+}
+
+/** @throws not_found for a catalog whose cluster is not configured. */
+export function clusterOf(clusters: ReadonlyMap<string, Cluster>, info: CatalogInfo): Cluster {
+  const cluster = clusters.get(info.cluster ?? '');
+  if (cluster === undefined) throw new WritError('not_found', { message: `cluster ${info.cluster ?? '(none)'} of catalog ${info.name} is not configured` });
+  return cluster;
+}
+
+function compileWith(options: PolicyInForceOptions, files: readonly PolicyFile[]) {
+  const known = options.store.principals().map((principal) => principal.name);
+  return compileFiles(files, options.store.snapshot(), known, options.clock.now());
+}
+
+async function compileOrThrow(options: PolicyInForceOptions, files: readonly PolicyFile[]): Promise<Snapshot> {
+  const { snapshot, findings } = await compileWith(options, files);
+  if (snapshot !== undefined) return snapshot;
+  const errors = findings.filter((finding) => finding.severity === 'error');
+  throw new WritError('invalid_policy', {
+    message: `the policy does not compile: ${errors.length} error${errors.length === 1 ? '' : 's'}`,
+    detail: errors.map((finding) => `${finding.path}:${finding.line}:${finding.column} ${finding.message}`).join('\n'),
+    hint: 'nothing changed; `writ policy lint` shows the same list',
+  });
+}
+
+function samePrincipals(a: Snapshot, b: Snapshot): boolean {
+  return a.principals.size === b.principals.size && [...a.principals].every((name) => b.principals.has(name));
+}

@@ -1,0 +1,89 @@
+import { z } from 'zod';
+import { WritError } from '../kernel/errors.ts';
+import { parsePrincipalName } from '../kernel/principal.ts';
+import { parsePrivilege } from '../kernel/privilege.ts';
+import { type Caller, type Route, route } from '../kernel/route.ts';
+import { metastore, parseSecurableName } from '../kernel/securable-name.ts';
+import { explain, whoCan } from '../policy/explain.ts';
+import type { CatalogPlan, FullPlan, InForce } from './in-force.ts';
+
+// `/api/v1/policy/*`: plan and apply as the CLI and pull-request bots use them.
+
+const manageMetastore = { kind: 'privilege', privilege: 'MANAGE', on: () => metastore } as const;
+const files = z.array(z.object({ path: z.string(), text: z.string() })).optional();
+const anything = z.unknown();
+
+export interface PolicyRouteOptions {
+  readonly inForce: InForce;
+  /** Sessions that ended because of the last change. */
+  readonly sessionsEnded: () => number;
+}
+
+export function policyRoutes({ inForce, sessionsEnded }: PolicyRouteOptions): readonly Route[] {
+  return [
+    route({
+      method: 'post', path: '/api/v1/policy/lint', summary: 'Findings in policy files, with their places',
+      input: z.object({ files }), output: anything, requires: manageMetastore,
+      run: async (input) => ({ findings: await inForce.lint(input.files) }),
+    }),
+    route({
+      method: 'post', path: '/api/v1/policy/plan', summary: 'Who gains and loses what, and the SQL per cluster',
+      input: z.object({ files }), output: anything, requires: manageMetastore,
+      run: async (input) => planValue(await inForce.plan(input.files)),
+    }),
+    route({
+      method: 'post', path: '/api/v1/policy/apply', summary: 'Bring policy files into force',
+      input: z.object({ files, digest: z.string().optional() }), output: anything, requires: manageMetastore,
+      run: async (input, caller) => {
+        const before = sessionsEnded();
+        const applied = await inForce.apply(caller, input.files, input.digest);
+        return { ...planValue(applied), sessionsEnded: sessionsEnded() - before, partial: applied.catalogs.some((each) => each.error !== undefined) };
+      },
+    }),
+    ...questionRoutes(inForce),
+  ];
+}
+
+function questionRoutes(inForce: InForce): readonly Route[] {
+  return [
+    route({
+      method: 'post', path: '/api/v1/policy/explain', summary: 'Why a principal may or may not',
+      input: z.object({ principal: z.string(), privilege: z.string(), securable: z.string() }), output: anything, requires: { kind: 'signed-in' },
+      run: async (input, caller) => {
+        const principal = parsePrincipalName(input.principal);
+        onlyOwn(inForce, caller, principal);
+        const explained = explain(inForce.current(), principal, parsePrivilege(input.privilege), parseSecurableName(input.securable));
+        return { ...explained.decision, text: explained.lines.join('\n') };
+      },
+    }),
+    route({
+      method: 'post', path: '/api/v1/policy/who-can', summary: 'Everybody who holds a privilege on a securable',
+      input: z.object({ privilege: z.string(), securable: z.string() }), output: anything,
+      requires: { kind: 'privilege', privilege: 'MANAGE', on: (input) => parseSecurableName(input.securable) },
+      run: async (input) => ({ principals: whoCan(inForce.current(), parsePrivilege(input.privilege), parseSecurableName(input.securable)) }),
+    }),
+  ];
+}
+
+/** Everybody may ask about themselves; about others only who manages the metastore. */
+function onlyOwn(inForce: InForce, caller: Caller, principal: string): void {
+  if (caller.principal === principal || inForce.current().decide(caller.principal, 'MANAGE', metastore).effect === 'allow') return;
+  throw new WritError('permission_denied', { message: 'you may ask about yourself only', hint: 'whoever manages the metastore may ask about others' });
+}
+
+function planValue(plan: FullPlan): object {
+  return {
+    from: plan.policy.from, to: plan.policy.to, pending: plan.pending, summary: plan.policy.summary, digest: plan.digest,
+    changes: plan.policy.changes, clusters: plan.catalogs.map(catalogPlanValue), files: plan.files,
+  };
+}
+
+/** One cluster's part of a plan, as the API prints it. */
+export function catalogPlanValue(each: CatalogPlan): object {
+  return {
+    cluster: each.cluster, catalog: each.catalog,
+    operations: (each.plan?.operations ?? []).map((operation) => ({ words: operation.words, sql: operation.sql.text })),
+    notEnforced: each.plan?.notEnforced ?? [],
+    ...(each.error === undefined ? {} : { error: [each.error.message, each.error.detail].filter((part) => part !== undefined).join(': ') }),
+  };
+}

@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import { exampleYaml, parseWritYaml, writYamlJsonSchema } from '../../src/config/writ-yaml.ts';
+
+const least = 'issuers: [{ issuer: "https://login.example.com" }]\npolicy: { source: policies }\n';
+
+function errorsOf(text: string): string {
+  try {
+    parseWritYaml(text);
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  return 'no error';
+}
+
+describe('writ.yaml', () => {
+  it('reads its own example', () => {
+    const config = parseWritYaml(exampleYaml);
+    expect(config.clusters['main']?.adminUrl).toEqual({ env: 'MAIN_ADMIN_URL' });
+    expect(config.catalogs['shop']).toEqual({ kind: 'POSTGRES', cluster: 'main', database: 'shop' });
+    expect(config.listen.postgres.port).toBe(6432);
+  });
+
+  it('fills in defaults', () => {
+    expect(parseWritYaml(least)).toMatchObject({
+      clusters: {},
+      issuers: [{ audience: 'writ' }],
+      listen: { http: { host: '127.0.0.1', port: 8080 }, postgres: { port: 6432 } },
+      store: { kind: 'sqlite', path: 'catalog.sqlite' },
+      audit: { folder: 'audit', redactLiterals: true },
+    });
+  });
+
+  it('says line and column of what is wrong, all at once', () => {
+    const errors = errorsOf(
+      `${least}clusters:\n  main: { host: db, port: 70000, adminUrl: x }\nstroe: {}\n`,
+    ).split('\n');
+    expect(errors).toHaveLength(2);
+    expect(errors[0]).toMatch(/^writ\.yaml:4:27: clusters\.main\.port: /);
+    expect(errors[1]).toMatch(/^writ\.yaml:5:8: stroe: unknown key$/);
+  });
+
+  it('refuses a catalog on an unknown cluster, and reserved names', () => {
+    expect(errorsOf(`${least}catalogs: { shop: { kind: POSTGRES, cluster: nope, database: shop } }\n`)).toBe(
+      'writ.yaml:3:46: catalogs.shop.cluster: no cluster "nope" under clusters',
+    );
+    expect(errorsOf(`${least}catalogs: { system: { kind: LAKE, location: x } }\n`)).toContain(
+      'reserved name',
+    );
+  });
+
+  it('refuses broken YAML, duplicate keys and an empty file', () => {
+    expect(errorsOf('clusters: [')).toMatch(/^writ\.yaml:1:\d+: /);
+    expect(errorsOf(`${least}policy: { source: other }\n`)).toMatch(
+      /^writ\.yaml:3:1: Map keys must be unique/,
+    );
+    expect(errorsOf('')).toContain('issuers');
+  });
+
+  it('refuses a configuration in which nobody could sign in', () => {
+    expect(errorsOf('issuers: []\npolicy: { source: p }\n')).toContain('at least one issuer');
+  });
+
+  it('prints a JSON Schema', () => {
+    expect(writYamlJsonSchema()).toMatchObject({ type: 'object', required: ['issuers', 'policy'] });
+  });
+});
