@@ -37,7 +37,7 @@ function canonicalObject(value: object): string {
  * comments (DuckDB's among them) cut a line at the first `#`, wherever it stands.
  */
 export function canonicalEvent(event: AuditEvent): string {
-  // One native call over a sorted copy: three times as fast as canonicalJson, and every statement pays for it twice.
+  // One native call over a sorted copy: measured a quarter to a third faster than canonicalJson, on the hot path.
   const text = JSON.stringify(sortedCopy(event));
   return text.includes('#') ? text.replaceAll('#', '\\u0023') : text;
 }

@@ -7,6 +7,15 @@ export type Binding =
   | { readonly kind: 'bound'; readonly principal: BoundPrincipal; readonly first: boolean }
   | { readonly kind: 'quarantined'; readonly holder: BoundPrincipal };
 
+/** A subject that came with a name which another subject holds; it gets in nowhere until an admin decides. */
+export interface QuarantinedSubject {
+  readonly issuer: string;
+  readonly subject: string;
+  readonly name: PrincipalName;
+  readonly email?: string;
+  readonly firstSeen: number;
+}
+
 /** A policy that came into force: its files are kept, so that a restart and a question about the past find them. */
 export interface PolicyInForce {
   readonly snapshot: string;
@@ -32,6 +41,12 @@ export interface CatalogStore {
     now: number,
   ): Binding;
   principals(): readonly BoundPrincipal[];
+  quarantined(): readonly QuarantinedSubject[];
+  /**
+   * The admin's decision: a quarantined subject takes the name, whoever held it loses it.
+   * @returns false when that subject is not in quarantine
+   */
+  rebindPrincipal(subject: { issuer: string; subject: string }, now: number): boolean;
 
   putCredential(credential: CredentialRecord): void;
   credential(id: string): CredentialRecord | undefined;

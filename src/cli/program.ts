@@ -16,7 +16,6 @@ export interface InstanceCommands {
 export async function runProgram(argv: readonly string[], context: CliContext, instance: InstanceCommands): Promise<void> {
   const program = new Command('writ')
     .description('One policy, enforced in every engine, for every client.')
-    .enablePositionalOptions()
     .showHelpAfterError()
     .exitOverride();
   program.command('dev').description('start everything on this machine: Postgres, identity provider, lake, gateway').action(instance.dev);

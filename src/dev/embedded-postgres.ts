@@ -1,12 +1,23 @@
-import { execFile } from 'node:child_process';
-import { chownSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chownSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WritError } from '../kernel/errors.ts';
 import { type Guarded, startGuarded } from './guardian.ts';
-import { keptSecret } from './home.ts';
+import { keptSecret, writePrivate } from './home.ts';
 import { stopLeftover } from './leftover-postgres.ts';
 import { usablePort } from './ports.ts';
 import {
@@ -52,7 +63,10 @@ host all all ::1/128 scram-sha-256
  * Starts the cluster of `home` (an existing folder), making it on the first start. Port 0 picks a free one.
  * @throws invalid_config when the port is in use or Postgres cannot start (its last words are the detail)
  */
-export async function startEmbeddedPostgres(options: { home: string; port: number }): Promise<EmbeddedPostgres> {
+export async function startEmbeddedPostgres(options: {
+  home: string;
+  port: number;
+}): Promise<EmbeddedPostgres> {
   const { home } = options;
   const user = unprivilegedUser();
   await stopLeftover(join(home, 'cluster'));
@@ -108,21 +122,39 @@ async function initialize(place: Place, folder: string, password: string): Promi
     ...['-E', 'UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'],
     ...['-c', 'timezone=UTC', '-c', 'log_timezone=UTC', '--no-sync', '--no-instructions'],
   ];
-  await new Promise<void>((resolve, reject) => {
-    const options = { ...place.user, cwd: folder, env: postgresEnvironment };
-    const child = execFile(join(place.binaries, 'initdb'), args, options, (error, _output, problems) => {
-      if (error === null) return resolve();
-      reject(
-        new WritError('invalid_config', {
-          message: `the data of the embedded Postgres cannot be made in ${place.home}`,
-          detail: problems.trim() || error.message,
-          cause: error,
-        }),
-      );
+  const passwordFile = openPassword(place, password);
+  try {
+    const child = spawn(join(place.binaries, 'initdb'), args, {
+      ...place.user,
+      cwd: folder,
+      env: postgresEnvironment,
+      stdio: [passwordFile, 'ignore', 'pipe'],
     });
-    child.stdin?.on('error', () => {});
-    child.stdin?.end(`${password}\n`);
-  });
+    let problems = '';
+    child.stderr?.on('data', (chunk: Buffer) => {
+      problems += chunk.toString();
+    });
+    const [code] = await once(child, 'close');
+    if (code !== 0) throw new Error(problems.trim() || `initdb ended with ${code}`);
+  } catch (cause) {
+    throw new WritError('invalid_config', {
+      message: `the data of the embedded Postgres cannot be made in ${place.home}`,
+      detail: cause instanceof Error ? cause.message : String(cause),
+      cause,
+    });
+  } finally {
+    closeSync(passwordFile);
+  }
+}
+
+// initdb opens /dev/stdin anew, so it must be a file that its user owns; the name is gone before anybody could look.
+function openPassword(place: Place, password: string): number {
+  const path = join(place.home, `cluster.password-${process.pid}`);
+  writePrivate(path, `${password}\n`);
+  give(path, place.user);
+  const file = openSync(path, 'r');
+  rmSync(path);
+  return file;
 }
 
 async function launch(place: Place, port: number): Promise<Guarded> {

@@ -74,25 +74,32 @@ export async function startGuarded(command: GuardedCommand, log: number): Promis
   };
 }
 
-type Message = { pid?: number; exit?: number | string; failed?: string };
+interface Message {
+  readonly pid?: number;
+  readonly exit?: number | string;
+  readonly failed?: string;
+}
 
 function readMessages(guardian: ChildProcess): { pid: Promise<number>; exit: Promise<number | string> } {
-  const pid = Promise.withResolvers<number>();
-  const exit = Promise.withResolvers<number | string>();
   // The pipe may break under a write of ours or theirs; the exit below tells.
   guardian.stdin?.on('error', () => {});
-  if (guardian.stdout !== null) {
-    createInterface({ input: guardian.stdout }).on('line', (line) => {
-      const message = JSON.parse(line) as Message;
-      if (message.pid !== undefined) pid.resolve(message.pid);
-      if (message.exit !== undefined) exit.resolve(message.exit);
-      if (message.failed !== undefined) pid.reject(new Error(message.failed));
+  const lines = guardian.stdout === null ? undefined : createInterface({ input: guardian.stdout });
+  const listen = (hear: (message: Message) => void): void => {
+    lines?.on('line', (line) => hear(JSON.parse(line) as Message));
+  };
+  const pid = new Promise<number>((resolve, reject) => {
+    listen((message) => {
+      if (message.pid !== undefined) resolve(message.pid);
+      if (message.failed !== undefined) reject(new Error(message.failed));
     });
-  }
-  guardian.on('error', (error) => pid.reject(error));
-  guardian.on('close', (code, signal) => {
-    pid.reject(new Error('the guardian ended before the command started'));
-    exit.resolve(signal ?? code ?? 'unknown');
+    guardian.on('error', reject);
+    guardian.on('close', () => reject(new Error('the guardian ended before the command started')));
   });
-  return { pid: pid.promise, exit: exit.promise };
+  const exit = new Promise<number | string>((resolve) => {
+    listen((message) => {
+      if (message.exit !== undefined) resolve(message.exit);
+    });
+    guardian.on('close', (code, signal) => resolve(signal ?? code ?? 'unknown'));
+  });
+  return { pid, exit };
 }

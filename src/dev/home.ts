@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
@@ -12,7 +13,6 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { randomBytes } from 'node:crypto';
 import { WritError } from '../kernel/errors.ts';
 
 // The home folder: private to whoever owns it (they are the local operator), and used by one `writ dev` at a time.
@@ -35,7 +35,8 @@ export function prepareHome(home: string): void {
     });
   }
   if (open) chmodSync(home, 0o700);
-  if (!ours) writeFileSync(join(home, marker), 'State of a Writ instance. May be deleted while it is stopped.\n');
+  if (!ours)
+    writeFileSync(join(home, marker), 'State of a Writ instance. May be deleted while it is stopped.\n');
 }
 
 /**
@@ -62,7 +63,9 @@ export function lockHome(home: string): () => void {
 export function processStart(pid: number): string | undefined {
   try {
     if (process.platform !== 'linux') {
-      return execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' }).trim() || undefined;
+      return (
+        execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' }).trim() || undefined
+      );
     }
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The command name may hold spaces and parentheses; what follows the last one does not. A zombie has ended.
@@ -106,7 +109,8 @@ function createLock(path: string): boolean {
 function readLock(path: string): { pid: number; started: string } | undefined {
   try {
     const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
-    if (typeof value !== 'object' || value === null || !('pid' in value) || !('started' in value)) return undefined;
+    if (typeof value !== 'object' || value === null || !('pid' in value) || !('started' in value))
+      return undefined;
     return { pid: Number(value.pid), started: String(value.started) };
   } catch {
     return undefined;

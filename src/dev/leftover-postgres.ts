@@ -23,12 +23,17 @@ export async function stopLeftover(data: string): Promise<void> {
   }
   const started = processStart(pid);
   const gone = (): boolean => processStart(pid) !== started;
-  for (const [signal, patience] of [['SIGINT', 10_000], ['SIGQUIT', 5_000]] as const) {
+  for (const [signal, patience] of [
+    ['SIGINT', 10_000],
+    ['SIGQUIT', 5_000],
+  ] as const) {
     signalProcess(pid, signal);
     for (let waited = 0; waited < patience && !gone(); waited += 20) await sleep(20);
     if (gone()) return;
   }
-  throw new WritError('conflict', { message: `an earlier Postgres (process ${pid}) on ${data} does not end` });
+  throw new WritError('conflict', {
+    message: `an earlier Postgres (process ${pid}) on ${data} does not end`,
+  });
 }
 
 function readPid(file: string): number | undefined {

@@ -22,7 +22,8 @@ export function usablePort(wanted: number, setting: string): Promise<number> {
 /** What `listen` on the loopback interface failed with, in words; for every server of this program. */
 export function portError(error: unknown, port: number, setting: string): WritError {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  const why = code === 'EADDRINUSE' ? 'is in use' : code === 'EACCES' ? 'is not allowed' : 'cannot be listened on';
+  const why =
+    code === 'EADDRINUSE' ? 'is in use' : code === 'EACCES' ? 'is not allowed' : 'cannot be listened on';
   return new WritError('invalid_config', {
     message: `port ${port} on ${loopback} ${why}`,
     hint: `set ${setting} to another port, or to 0 for a free one`,

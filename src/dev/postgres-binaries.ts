@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync, lstatSync, readFileSync } from 'node:fs';
-import { cp, mkdtemp, rename, rm, chmod, symlink, readFile } from 'node:fs/promises';
+import { chmod, cp, mkdtemp, readFile, rename, rm, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
@@ -24,7 +24,9 @@ const run = promisify(execFile);
 export function unprivilegedUser(): UnprivilegedUser | undefined {
   if (process.getuid?.() !== 0) return undefined;
   const nobody = existsSync('/etc/passwd')
-    ? readFileSync('/etc/passwd', 'utf8').split('\n').find((line) => line.startsWith('nobody:'))
+    ? readFileSync('/etc/passwd', 'utf8')
+        .split('\n')
+        .find((line) => line.startsWith('nobody:'))
     : undefined;
   const [, , uid, gid] = nobody?.split(':') ?? [];
   const usable = Number(uid) > 0 && Number(gid) > 0;
@@ -63,7 +65,11 @@ function nativeFolder(): string {
 // Running it is the only test that sees folder modes, mount options and missing libraries alike.
 async function runs(native: string, user: UnprivilegedUser | undefined): Promise<boolean> {
   try {
-    await run(join(native, 'bin', 'postgres'), ['--version'], { ...user, cwd: '/', env: postgresEnvironment });
+    await run(join(native, 'bin', 'postgres'), ['--version'], {
+      ...user,
+      cwd: '/',
+      env: postgresEnvironment,
+    });
     return true;
   } catch {
     return false;
@@ -72,7 +78,8 @@ async function runs(native: string, user: UnprivilegedUser | undefined): Promise
 
 async function copiedBinaries(native: string): Promise<string> {
   const manifest: unknown = JSON.parse(await readFile(join(native, '..', 'package.json'), 'utf8'));
-  const version = typeof manifest === 'object' && manifest !== null && 'version' in manifest ? manifest.version : '0';
+  const version =
+    typeof manifest === 'object' && manifest !== null && 'version' in manifest ? manifest.version : '0';
   const name = `writ-postgres-${version}-${process.arch}-${process.getuid?.() ?? 0}`;
   const wanted = join(temporaryRoot(), name);
   if (isOursAlone(wanted)) return wanted;

@@ -33,6 +33,15 @@ export function openDirectCredentials(settings: DirectCredentialSettings): Direc
       const place = placeOf(settings.clusters, settings.catalogs(), catalog);
       await dropLogin(place.cluster, place.database, requireDirect(login));
     },
+    async terminate(login, catalog) {
+      const { cluster, database } = placeOf(settings.clusters, settings.catalogs(), catalog);
+      const role = requireDirect(login);
+      await cluster.withAdmin(database, (connection) =>
+        connection.query(sql`select pg_terminate_backend(pid) from pg_stat_activity where usename = $1`, [
+          role,
+        ]),
+      );
+    },
     async sweep(now) {
       const removed = await eachReachable(places(), (place) => sweepOne(place, now));
       return removed.flat().toSorted();

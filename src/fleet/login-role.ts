@@ -72,10 +72,8 @@ export async function dropLogin(cluster: Cluster, database: string, login: strin
   await retryDropped(async () => {
     const homes = await cluster.withAdmin(database, (connection) => disarm(connection, cluster.name, login));
     if (homes === undefined) return;
-    for (const home of new Set([database, ...homes])) {
-      await cluster.withAdmin(home, (connection) =>
-        connection.query(sql`drop owned by ${identifier(login)}`),
-      );
+    for (const home of new Set(homes)) {
+      await cluster.withAdmin(home, (connection) => connection.query(dropOwned(login)));
     }
     await cluster.withAdmin(database, (connection) => connection.query(sql`drop role ${identifier(login)}`));
   });
@@ -162,6 +160,11 @@ function endLease(login: string): Sql {
     where login = ${literal(login)}`;
 }
 
+/** Our event triggers would take DROP OWNED for the application's DDL and make every shadow view anew. */
+function dropOwned(login: string): Sql {
+  return sql`begin; set local writ.rebuilding = 'on'; drop owned by ${identifier(login)}; commit`;
+}
+
 const terminate = sql`select pg_terminate_backend(pid) from pg_stat_activity
   where usename = $1 and backend_type = 'client backend'`;
 
@@ -193,7 +196,8 @@ async function disarm(
   if (gone) return undefined;
   await endSessions(connection, cluster, login);
   const homes = await connection.query<{ datname: string }>(
-    sql`select distinct d.datname::text from pg_shdepend s join pg_database d on d.oid = s.dbid
+    sql`select distinct coalesce(d.datname::text, current_database()::text) as datname
+      from pg_shdepend s left join pg_database d on d.oid = s.dbid
       where s.refclassid = 'pg_authid'::regclass and s.refobjid = (select oid from pg_roles where rolname = $1)`,
     [login],
   );

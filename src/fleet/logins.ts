@@ -42,6 +42,8 @@ export interface DirectCredentials {
   }): Promise<DirectCredential>;
   /** Lease, membership and backends together; the login is dropped. */
   revoke(login: string, catalog: SecurableName): Promise<void>;
+  /** Ends the login's open sessions; it may connect again. */
+  terminate(login: string, catalog: SecurableName): Promise<void>;
   /** Renewed attributes and exemptions need nothing; expired logins are terminated, DROP OWNED and dropped. @returns logins removed */
   sweep(now: number): Promise<readonly string[]>;
   /** Backends on logins of Writ that no live lease covers, or that the gateway did not open: terminated and returned. */

@@ -13,6 +13,12 @@ export type Door = 'gateway' | 'direct';
 export const ownerRole = 'writ_owner' as RoleName;
 /** Every role of a principal is a member: it may call the functions in schema `writ`. */
 export const managedRole = 'writ_managed' as RoleName;
+/**
+ * Every role that Writ did not make is a member while a cluster is hardened: it holds what was taken from PUBLIC. Made
+ * and dropped by harden and unharden; it lacks our prefix, so that the diff leaves it alone. Through a membership, unlike
+ * a grant, DROP ROLE goes on working for those who do it.
+ */
+export const unmanagedRole = 'unmanaged_by_writ' as RoleName;
 export const rolePrefix = 'writ_';
 
 const doorLetter: Record<Door, string> = { gateway: 'g', direct: 'd' };

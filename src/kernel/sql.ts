@@ -40,6 +40,13 @@ export function literal(value: string): Sql {
   return make(value.includes('\\') ? `E'${doubled.replaceAll('\\', '\\\\')}'` : `'${doubled}'`);
 }
 
+/** A text literal of standard SQL (Trino), where a backslash is a character like others and E'' does not exist. */
+export function standardLiteral(value: string): Sql {
+  if (value.includes('\0'))
+    throw new WritError('bad_encoding', { message: 'a text literal cannot hold NUL' });
+  return make(`'${value.replaceAll("'", "''")}'`);
+}
+
 /** @throws invalid_argument unless a safe integer. */
 export function integer(value: number): Sql {
   if (!Number.isSafeInteger(value))
@@ -70,4 +77,12 @@ export const emptySql: Sql = make('');
  */
 export function trustedSql(text: string, _source: 'file' | 'catalog' | 'parser' | 'expression'): Sql {
   return make(text);
+}
+
+/** An identifier for an engine without Postgres' limit of 63 bytes (DuckDB). @throws invalid_name when empty or with NUL */
+export function wideIdentifier(name: string): Sql {
+  if (name === '' || name.includes('\0')) {
+    throw new WritError('invalid_name', { message: `${JSON.stringify(name)} is no identifier` });
+  }
+  return make(`"${name.replaceAll('"', '""')}"`);
 }

@@ -80,13 +80,19 @@ function dollarQuoted(text: string, start: number): Token | undefined {
   return { kind: 'string', text: text.slice(start, end + tag.length), start };
 }
 
+export interface Piece {
+  readonly text: string;
+  /** UTF-16 offset in the whole text. */
+  readonly start: number;
+}
+
 /** The statements of a text, without the semicolons; pieces of nothing but space and comments are left out. */
-export function splitStatements(text: string): readonly string[] {
-  const pieces: string[] = [];
+export function splitStatements(text: string): readonly Piece[] {
+  const pieces: Piece[] = [];
   let from = 0;
   const cut = (to: number) => {
     const piece = text.slice(from, to);
-    if (lex(piece).some((token) => token.kind !== 'space' && token.kind !== 'comment')) pieces.push(piece);
+    if (significantTokens(piece).length > 0) pieces.push({ text: piece, start: from });
   };
   for (const token of lex(text)) {
     if (token.kind !== 'symbol' || token.text !== ';') continue;

@@ -34,6 +34,8 @@ interface Rule {
   readonly policy: string;
   readonly on: SecurableName;
   readonly expression: Expression;
+  /** The expression as written; compiled rules always have it. */
+  readonly text?: string;
   /** Names in the expression → columns of this table. */
   readonly bindings: ReadonlyMap<string, string>;
   readonly audience: Audience;
@@ -77,6 +79,8 @@ export interface Snapshot {
   /** Rules of a table; undefined where it has none. Views and materialized views have none of their own. */
   tableRules(table: SecurableName): TableRules | undefined;
   boundRules(principal: PrincipalName, table: SecurableName): BoundRules;
+  /** Principals of one class get the same answers from everything but `attributes`; compare by identity. */
+  classOf(principal: PrincipalName): object;
   binds(audience: Audience, principal: PrincipalName): boolean;
   /** Every group that the principal is in, through any chain; `all users` included. */
   groupsOf(principal: PrincipalName): ReadonlySet<GroupName>;
@@ -86,6 +90,8 @@ export interface Snapshot {
   readonly groups: ReadonlySet<GroupName>;
   /** Names of all policies, for exemption look-ups. */
   readonly policies: readonly { readonly name: string; readonly audience: Audience }[];
+  /** Unmanaged roles of a POSTGRES catalog that the principal may act as (`assume`), sorted. */
+  assumableRoles(principal: PrincipalName, catalog: SecurableName): readonly string[];
   owner(on: SecurableName): PrincipalName | GroupName | undefined;
   tags(on: SecurableName): ReadonlyMap<string, string>;
   /** Earliest moment (ms) at which a grant expires and decisions change; Infinity if none. */
@@ -100,10 +106,20 @@ export interface AccessChange {
   readonly loses: readonly string[];
 }
 
+/** One change that is the same for several principals, who are of one class. */
+export interface SharedChange {
+  readonly principals: readonly PrincipalName[];
+  readonly table: SecurableName;
+  readonly gains: readonly string[];
+  readonly loses: readonly string[];
+}
+
 export interface PolicyPlan {
   readonly from: string | undefined;
   readonly to: string;
+  /** The first ten thousand; `shared` has all. */
   readonly changes: readonly AccessChange[];
+  readonly shared: readonly SharedChange[];
   /** "2 people gain SELECT on 3 tables, nobody loses any; …" */
   readonly summary: string;
   /** Principals who may do or see less than before: their sessions end. */

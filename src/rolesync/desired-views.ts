@@ -37,7 +37,7 @@ export function buildViews(snapshot: Snapshot, catalog: SecurableName, needs: Ne
   const views: BuiltView[] = [];
   const exemptions = new Set<string>();
   for (const need of needs.values()) {
-    if (need.target === 'base' || isView(need.table)) continue;
+    if (need.target === 'base' || isView(need.table) || isUnused(need)) continue;
     const built = buildTableView(snapshot, need, need.target);
     for (const policy of built.exemptions) exemptions.add(policy);
     views.push({ view: built.view, need, functions: [] });
@@ -170,7 +170,7 @@ class Copies {
     const add = (key: string): void => {
       const need = this.needs.get(key);
       const result = this.resolved.get(key);
-      if (done.has(key) || need === undefined || result === undefined || result.kind === 'refused') return;
+      if (done.has(key) || need === undefined || result === undefined || result.kind === 'refused' || isUnused(need)) return;
       for (const inner of result.dependsOn) add(inner);
       done.set(key, { view: this.viewOf(need, result), need, functions: result.functions });
     };
@@ -216,6 +216,10 @@ class Copies {
     return [...seen].map(([table, because]) => `${table} is not offered, because ${because}`);
   }
 }
+
+/** A copy asked for it and was refused afterwards. */
+const isUnused = (need: Need): boolean =>
+  need.readers.size + need.inserters.size + need.writers.size + need.indirect.size === 0;
 
 const keyOfNeed = (need: Need): string => needKey(need.table.name, need.door, need.target);
 

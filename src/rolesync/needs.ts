@@ -46,30 +46,22 @@ export function admitted(snapshot: Snapshot, catalog: SecurableName): readonly P
     .sort();
 }
 
-export function collectNeeds(
-  snapshot: Snapshot,
-  catalog: SecurableName,
-  principals: readonly PrincipalName[],
-): { needs: Needs; clearFirst: ReadonlyMap<PrincipalName, ReadonlySet<string>>; readable: ReadonlyMap<PrincipalName, ReadonlySet<string>> } {
+export function collectNeeds(snapshot: Snapshot, catalog: SecurableName, principals: readonly PrincipalName[]): Needs {
   const needs: Needs = new Map();
   const tables = tablesOf(snapshot, catalog);
-  const clearFirst = new Map<PrincipalName, ReadonlySet<string>>();
-  const readable = new Map<PrincipalName, ReadonlySet<string>>();
   for (const principal of principals) {
     for (const table of tables) note(needs, table, 'gateway', principal, reachOf(snapshot, principal, table.name, 'gateway'));
     const direct = tables.map((table) => ({ table, reach: reachOf(snapshot, principal, table.name, 'direct') }));
-    const open = direct.filter(({ reach }) => reach.read !== undefined);
-    const mixed = new Set(open.filter(({ table, reach }) => reach.read === 'governed' && isRuled(snapshot, table)).map(({ table }) => schemaOf(table)));
-    readable.set(principal, new Set(open.map(({ table }) => schemaOf(table))));
-    clearFirst.set(principal, new Set(open.filter(({ table, reach }) => reach.read === 'clear' && !mixed.has(schemaOf(table))).map(({ table }) => schemaOf(table))));
-    for (const { table, reach } of open) {
+    const bound = direct.filter(({ table, reach }) => reach.read === 'governed' && isRuled(snapshot, table));
+    const mixed = new Set(bound.map(({ table }) => schemaOf(table)));
+    for (const { table, reach } of direct) {
       note(needs, table, 'direct', principal, reach);
-      // A name without a schema finds the governed view first where somebody is bound elsewhere in the schema: it must
-      // then answer for this person too (as exempt).
+      // A name without a schema finds the governed view where somebody is bound elsewhere in the schema
+      // (fleet/search-path.ts): it must then answer for this person too, as exempt.
       if (reach.read === 'clear' && mixed.has(schemaOf(table))) note(needs, table, 'direct', principal, asGoverned(reach));
     }
   }
-  return { needs, clearFirst, readable };
+  return needs;
 }
 
 export function tablesOf(snapshot: Snapshot, catalog: SecurableName): readonly TableInfo[] {

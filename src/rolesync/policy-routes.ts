@@ -82,7 +82,7 @@ function planValue(plan: FullPlan): object {
 export function catalogPlanValue(each: CatalogPlan): object {
   return {
     cluster: each.cluster, catalog: each.catalog,
-    operations: (each.plan?.operations ?? []).map((operation) => ({ words: operation.words, sql: operation.sql.text })),
+    operations: (each.plan?.operations ?? []).map((operation) => ({ words: operation.words, sql: operation.sql })),
     notEnforced: each.plan?.notEnforced ?? [],
     ...(each.error === undefined ? {} : { error: [each.error.message, each.error.detail].filter((part) => part !== undefined).join(': ') }),
   };

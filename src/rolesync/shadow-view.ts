@@ -163,6 +163,6 @@ function printContext(bindings: ReadonlyMap<string, string>): PrintContext {
     column: (name) => identifier(bindings.get(name) ?? name),
     principal: () => sql`(select writ.principal())`,
     isMember: (group) => sql`(select writ.is_member(${literal(group)}))`,
-    attribute: (name) => sql`(select writ.attribute(${literal(name)}))::text[]`,
+    attribute: (name) => sql`(select writ.attribute(${literal(name)}))`,
   };
 }

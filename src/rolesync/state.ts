@@ -112,8 +112,6 @@ export interface DatabaseState {
   readonly views: ReadonlyMap<string, ViewFact>;
   readonly grants: ReadonlyMap<string, Grant>;
   readonly data: PolicyData;
-  /** Role of a principal (direct door) → search_path in this database; whoever makes its logins copies it. */
-  readonly searchPaths: ReadonlyMap<string, string>;
   readonly eventTriggers: 'present' | 'absent' | 'altered';
   /** `schema.name` of paused tables, quoted as keys are. */
   readonly paused: ReadonlySet<string>;

@@ -180,11 +180,30 @@ begin
                 v.base_schema, v.base_name, gate);
 end $writ$;
 
+-- Drops a view and the copies that read it; what was granted on them is kept for make_view.
 create or replace function writ.drop_view(v writ.compiled_view) returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $writ$
+declare
+  standing oid := to_regclass(format('%I.%I', v.view_schema, v.view_name));
+  copy writ.compiled_view;
 begin
-  -- CASCADE reaches only our own copies: nobody else may build on these schemas.
-  execute format('drop view if exists %I.%I cascade', v.view_schema, v.view_name);
+  if standing is null then
+    return;
+  end if;
+  for copy in
+    select c.* from writ.compiled_view c
+    where c.source -> 'dependsOn' @> jsonb_build_array(jsonb_build_object('schema', v.view_schema, 'name', v.view_name))
+  loop
+    perform writ.drop_view(copy);
+  end loop;
+  update writ.compiled_view c set state = 'withdrawn', reason = 'dropped for a change of its table', grants = coalesce(
+    (select jsonb_agg(jsonb_build_object('role', g.role, 'privileges', g.privileges))
+     from (select pg_get_userbyid(a.grantee) as role, jsonb_agg(a.privilege_type) as privileges
+           from pg_class k, aclexplode(k.relacl) a
+           where k.oid = standing and a.grantee <> k.relowner and a.grantee <> 0 group by 1) g), '[]')
+  where c.view_schema = v.view_schema and c.view_name = v.view_name;
+  -- CASCADE: somebody's temporary view must not stop the application's migration.
+  execute format('drop view %I.%I cascade', v.view_schema, v.view_name);
 end $writ$;
 
 -- Makes one view with its grants; an error leaves it withdrawn and is not passed on.
@@ -241,12 +260,14 @@ begin
       where c.view_schema = v.view_schema and c.view_name = v.view_name
         and (c.state, c.reason) is distinct from ('withdrawn', obstacle);
     elsif not stands then
-      perform writ.make_view(v);
+      perform writ.make_view(c) from writ.compiled_view c
+      where c.view_schema = v.view_schema and c.view_name = v.view_name;
     elsif v.source ->> 'body' is null and writ.view_columns(v) is distinct from
           (select array_agg(a.attname order by a.attnum) from pg_attribute a
            where a.attrelid = to_regclass(format('%I.%I', v.view_schema, v.view_name)) and a.attnum > 0) then
       perform writ.drop_view(v);
-      perform writ.make_view(v);
+      perform writ.make_view(c) from writ.compiled_view c
+      where c.view_schema = v.view_schema and c.view_name = v.view_name;
     end if;
   end loop;
 end $writ$;

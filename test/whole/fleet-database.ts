@@ -1,26 +1,40 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startEmbeddedPostgres } from '../../src/dev/embedded-postgres.ts';
 import { openCluster } from '../../src/fleet/open-cluster.ts';
 import { sql } from '../../src/kernel/sql.ts';
 
 // A small database with one of everything that discovery must tell apart, and the lease table that logins need.
 
-export interface FleetDatabase {
+export interface PrivatePostgres {
   readonly adminUrl: string;
-  readonly database: string;
   stop(): Promise<void>;
 }
 
-const adminUrl = 'postgres://postgres:postgres@127.0.0.1:5611/postgres';
+/** A cluster for one test file, gone afterwards. */
+export async function privatePostgres(): Promise<PrivatePostgres & { readonly home: string }> {
+  const home = mkdtempSync(join(tmpdir(), 'writ-fleet-'));
+  const server = await startEmbeddedPostgres({ home, port: 0 });
+  return {
+    home,
+    adminUrl: server.adminUrl,
+    async stop() {
+      await server.stop();
+      rmSync(home, { recursive: true, force: true });
+    },
+  };
+}
+
+export interface FleetDatabase extends PrivatePostgres {
+  readonly database: string;
+}
 
 export async function fleetDatabase(): Promise<FleetDatabase> {
+  const server = await privatePostgres();
   const database = 'fleet_shop';
-  const cluster = openCluster({ name: 'fixture', adminUrl });
+  const cluster = openCluster({ name: 'fixture', adminUrl: server.adminUrl });
   await cluster.withAdmin('postgres', async (connection) => {
-    await connection.query(sql`drop database if exists fleet_shop with (force)`);
-    const roles = await connection.query<{ rolname: string }>(
-      sql`select rolname::text from pg_roles where rolname ~ '^(writ_|fleet_)'`,
-    );
-    const { identifier } = await import('../../src/kernel/sql.ts');
-    for (const { rolname } of roles) await connection.query(sql`drop role ${identifier(rolname)}`);
     await connection.query(sql`create role fleet_app login password 'app'`);
     await connection.query(sql`create database fleet_shop owner fleet_app`);
   });
@@ -29,7 +43,7 @@ export async function fleetDatabase(): Promise<FleetDatabase> {
     await connection.query(leases);
   });
   await cluster.close();
-  return { adminUrl, database, stop: async () => {} };
+  return { adminUrl: server.adminUrl, database, stop: server.stop };
 }
 
 const application = sql`

@@ -11,7 +11,7 @@ import { systemClock } from '../../src/kernel/clock.ts';
 import { parsePrincipalName } from '../../src/kernel/principal.ts';
 import { parseSecurableName, type SecurableName } from '../../src/kernel/securable-name.ts';
 import { identifier, sql } from '../../src/kernel/sql.ts';
-import { fleetDatabase, type FleetDatabase } from './fleet-database.ts';
+import { type FleetDatabase, fleetDatabase } from './fleet-database.ts';
 
 const ana = parsePrincipalName('ana@acme.test');
 const nina = parsePrincipalName('nina@acme.test');
@@ -108,7 +108,9 @@ describe('a cluster', () => {
       connection.query(sql`select pg_terminate_backend(pg_backend_pid())`),
     );
     await expect(killed).rejects.toMatchObject({ code: 'unreachable' });
-    expect(await cluster.withAdmin(base.database, (c) => c.query(sql`select 1 as one`))).toEqual([{ one: 1 }]);
+    expect(await cluster.withAdmin(base.database, (c) => c.query(sql`select 1 as one`))).toEqual([
+      { one: 1 },
+    ]);
   });
 
   test('a transaction is rolled back when its work throws; notices are kept', async () => {

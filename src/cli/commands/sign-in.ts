@@ -46,7 +46,6 @@ export function signInCommands(program: Command, context: CliContext): void {
   credentialManagement(program, context);
   withCredentialOptions(clientCommand(program, 'psql <catalog> [args...]', 'open psql on a catalog'))
     .allowUnknownOption()
-    .passThroughOptions()
     .action(action<[string, string[]], CredentialOptions>(context, psql));
 }
 

@@ -8,6 +8,8 @@ export interface Identity {
   readonly credential: string;
   /** Milliseconds since the epoch. */
   readonly expiresAt: number;
+  /** The token's groups, where the issuer is configured with a groups claim. */
+  readonly claimGroups?: readonly string[];
 }
 
 export interface SignIn {
@@ -20,6 +22,9 @@ export interface SignIn {
 }
 
 export interface Authenticator {
-  /** @throws bad_credential (28P01: not genuine or expired), sign_in_refused (28000: genuine, but not for this user, audience or catalog) */
+  /**
+   * @throws bad_credential (28P01: not genuine), sign_in_refused (28000: genuine, but expired, revoked, quarantined, or
+   * not for this user, audience or catalog), unreachable (the issuer's keys cannot be fetched)
+   */
   authenticate(signIn: SignIn): Promise<Identity>;
 }

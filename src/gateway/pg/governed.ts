@@ -1,6 +1,8 @@
+import type { Target } from '../../fleet/reach.ts';
 import type { Decision } from '../../kernel/decision.ts';
 import type { WritError } from '../../kernel/errors.ts';
 import type { PrincipalName } from '../../kernel/principal.ts';
+import type { Privilege } from '../../kernel/privilege.ts';
 import type { SecurableName } from '../../kernel/securable-name.ts';
 import type { Snapshot } from '../../policy/model.ts';
 
@@ -11,6 +13,15 @@ export type SessionEffect =
   | { readonly kind: 'prepare'; readonly name: string; readonly statement: GovernedPart }
   | { readonly kind: 'deallocate'; readonly name: string | undefined }
   | { readonly kind: 'discard-all' };
+
+/** One use of one relation: what was decided, and where it went. Decided again at EXECUTE. */
+export interface Need {
+  readonly table: SecurableName;
+  readonly privilege: Privilege;
+  /** `write`: UPDATE, DELETE, MERGE. */
+  readonly use: 'read' | 'insert' | 'write';
+  readonly target: Exclude<Target, undefined>;
+}
 
 /** One statement of the text. */
 export interface GovernedPart {
@@ -23,6 +34,8 @@ export interface GovernedPart {
   /** The statement's text for the record, literals replaced by `?`. */
   readonly redacted: string;
   readonly effect?: SessionEffect;
+  /** Uses of relations, as decided. */
+  readonly needs?: readonly Need[];
 }
 
 export interface GovernedQuery {

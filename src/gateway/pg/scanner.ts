@@ -31,6 +31,18 @@ export class BackendScanner {
     this.#sink = sink;
   }
 
+  /** Bytes of the message that is passing and not yet complete on the other side. */
+  get passing(): number {
+    return this.#passing;
+  }
+
+  /** Only what completes the message that is passing: for whoever wants to stop between two messages. */
+  finishMessage(chunk: Buffer): Buffer {
+    const rest = chunk.subarray(0, this.#passing);
+    this.#passing -= rest.length;
+    return rest;
+  }
+
   /** @returns the bytes to pass on, in order. @throws protocol_violation when the stream makes no sense */
   push(chunk: Buffer): Buffer[] {
     const out: Buffer[] = [];
@@ -71,7 +83,10 @@ export class BackendScanner {
         return;
       }
       if (collect) {
-        const verdict = this.#sink.message(String.fromCharCode(type), bytes.subarray(at + headerLength, at + total));
+        const verdict = this.#sink.message(
+          String.fromCharCode(type),
+          bytes.subarray(at + headerLength, at + total),
+        );
         if (verdict !== true) {
           passTo(at);
           if (verdict !== false) out.push(verdict);
@@ -88,5 +103,7 @@ export class BackendScanner {
 }
 
 function broken(): WritError {
-  return new WritError('unreachable', { message: 'the server behind the catalog sent a message of impossible length' });
+  return new WritError('unreachable', {
+    message: 'the server behind the catalog sent a message of impossible length',
+  });
 }

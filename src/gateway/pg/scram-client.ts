@@ -31,7 +31,8 @@ export function startScram(password: string, nonce: string): ScramExchange {
       const salt = Buffer.from(fields.get('s') ?? '', 'base64');
       const iterations = Number(fields.get('i'));
       const sane = Number.isInteger(iterations) && iterations > 0 && iterations <= maxIterations;
-      if (!serverNonce.startsWith(nonce) || serverNonce === nonce || salt.length === 0 || !sane) throw broken();
+      if (!serverNonce.startsWith(nonce) || serverNonce === nonce || salt.length === 0 || !sane)
+        throw broken();
       const salted = await derive(password, salt, iterations, 32, 'sha256');
       const clientKey = hmac(salted, 'Client Key');
       const storedKey = createHash('sha256').update(clientKey).digest();
@@ -42,7 +43,11 @@ export function startScram(password: string, nonce: string): ScramExchange {
     },
     verify(outcome) {
       const signature = Buffer.from(readFields(outcome).get('v') ?? '', 'base64');
-      if (expected === undefined || signature.length !== expected.length || !timingSafeEqual(signature, expected)) {
+      if (
+        expected === undefined ||
+        signature.length !== expected.length ||
+        !timingSafeEqual(signature, expected)
+      ) {
         throw broken();
       }
     },

@@ -53,7 +53,12 @@ const allowed: ReadonlySet<string> = new Set([
 ]);
 
 /** Settings by which a session would become somebody else, or escape what holds it. */
-const identity: ReadonlySet<string> = new Set(['role', 'session_authorization', 'row_security', 'is_superuser']);
+const identity: ReadonlySet<string> = new Set([
+  'role',
+  'session_authorization',
+  'row_security',
+  'is_superuser',
+]);
 
 /** Names the parser and the resolver rely on; the door sets them itself. */
 const setByTheDoor: ReadonlySet<string> = new Set([
@@ -127,7 +132,9 @@ export function parseSearchPath(value: string): readonly string[] {
   for (;;) {
     const match = item.exec(value);
     if (match === null) {
-      throw new WritError('bad_setting', { message: `invalid value for parameter "search_path": "${value}"` });
+      throw new WritError('bad_setting', {
+        message: `invalid value for parameter "search_path": "${value}"`,
+      });
     }
     schemas.push(match[1] !== undefined ? match[1].replaceAll('""', '"') : (match[2] ?? '').toLowerCase());
     if (match[3] === '') return schemas;

@@ -85,7 +85,8 @@ export function readStartup(packet: Extract<StartupPacket, { kind: 'startup' }>)
   }
   refuseReplication(named.get('replication'));
   const user = named.get('user') ?? '';
-  if (user === '') throw new WritError('sign_in_refused', { message: 'no user name specified in startup packet' });
+  if (user === '')
+    throw new WritError('sign_in_refused', { message: 'no user name specified in startup packet' });
   // What stands in the packet itself wins over what stands in `options`, as in Postgres.
   const fromOptions = parseOptions(named.get('options') ?? '');
   const merged = new Map([...fromOptions, ...settings]);
@@ -96,9 +97,7 @@ export function readStartup(packet: Extract<StartupPacket, { kind: 'startup' }>)
     database: named.get('database') || user,
     settings: new Map([...merged].map(([name, value]) => [name, checkSetting(name, value)])),
     negotiate:
-      tooNew || unknown.length > 0
-        ? { minor: Math.min(packet.minor, newestMinor), unknown }
-        : undefined,
+      tooNew || unknown.length > 0 ? { minor: Math.min(packet.minor, newestMinor), unknown } : undefined,
   };
 }
 
@@ -141,7 +140,8 @@ export function parseOptions(options: string): ReadonlyMap<string, string> {
 
 function set(settings: Map<string, string>, assignment: string, word: string): void {
   const at = assignment.indexOf('=');
-  if (at <= 0) throw new WritError('syntax_error', { message: `${word} ${assignment} requires a value`.trim() });
+  if (at <= 0)
+    throw new WritError('syntax_error', { message: `${word} ${assignment} requires a value`.trim() });
   settings.set(assignment.slice(0, at).toLowerCase().replaceAll('-', '_'), assignment.slice(at + 1));
 }
 

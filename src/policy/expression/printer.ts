@@ -8,4 +8,9 @@ export interface PrintContext {
   isMember(group: string): Sql;
   /** SQL of type text[]; empty array when the attribute is missing. */
   attribute(name: string): Sql;
+  /**
+   * The values themselves, where the caller knows them while it prints (the lake does). DuckDB then gets an IN list, which
+   * prunes Parquet row groups as a list membership cannot.
+   */
+  attributeValues?(name: string): readonly string[];
 }

@@ -54,7 +54,7 @@ export function exceededLimit(
         break;
       case 'open-bracket':
       case 'open-case': {
-        top.chain++;
+        top.chain += 2;
         below += top.chain + top.links;
         open.push({ opener: lexer.kind === 'word' ? 'case' : 'bracket', chain: 0, links: 0 });
         break;

@@ -1,10 +1,10 @@
+import type { Reason } from '../../../kernel/decision.ts';
+import type { SecurableName } from '../../../kernel/securable-name.ts';
 import { lastPart } from '../../../kernel/securable-name.ts';
 import type { StatementContext } from '../governed.ts';
 import { pgCatalogFunctions } from './pg-catalog-functions.ts';
 import { denied, type Problem, refused } from './problem.ts';
 import { closedSchema, isSystemSchema, otherCatalog, securableOf } from './resolve.ts';
-import type { SecurableName } from '../../../kernel/securable-name.ts';
-import type { Reason } from '../../../kernel/decision.ts';
 
 // Which functions a statement may call. pg_catalog's may, but for those that run SQL text, change settings, or reach
 // files, large objects and other sessions. The application's need EXECUTE. What is not known is refused.
@@ -13,7 +13,10 @@ type Closed = readonly [pattern: RegExp, why: string];
 
 /** Refused as not supported (0A000): the text that they run would escape the walk over this statement. */
 const runSqlText: readonly Closed[] = [
-  [/^(query|table|cursor|schema|database)_to_xml(schema|_and_xmlschema)?$/, 'it runs SQL text or reads tables by name'],
+  [
+    /^(query|table|cursor|schema|database)_to_xml(schema|_and_xmlschema)?$/,
+    'it runs SQL text or reads tables by name',
+  ],
   [/^ts_stat$/, 'it runs SQL text'],
   [/^(crosstab|crosstab[234n]|connectby|xpath_table)$/, 'it runs SQL text'],
   [/^dblink/, 'it connects to another server, or back to this one, as somebody else'],
@@ -24,13 +27,25 @@ const runSqlText: readonly Closed[] = [
 const closed: readonly Closed[] = [
   [/^(lo_.*|loread|lowrite)$/, 'large objects lie outside all rules'],
   [/^pg_(read_|ls_|stat_file|file_|logdir_|current_logfile)/, 'it reads files of the server'],
-  [/^pg_(logical_|replication_|create_.*_slot|drop_replication|copy_.*_slot|sync_replication)/, 'it is for replication'],
-  [/^pg_(wal_|switch_wal|backup_|promote|create_restore|get_wal|walfile|is_wal|last_wal|last_xact|rotate|reload_conf)/, 'it is for those who run the server'],
+  [
+    /^pg_(logical_|replication_|create_.*_slot|drop_replication|copy_.*_slot|sync_replication)/,
+    'it is for replication',
+  ],
+  [
+    /^pg_(wal_|switch_wal|backup_|promote|create_restore|get_wal|walfile|is_wal|last_wal|last_xact|rotate|reload_conf)/,
+    'it is for those who run the server',
+  ],
   [/^pg_(terminate|cancel)_backend$/, 'sessions are ended by those who run the gateway'],
   [/^pg_(notify|listening_channels)$/, 'channels carry data past all rules'],
   [/^pg_(restore|clear)_.*_stats$/, 'it changes statistics'],
-  [/^pg_(log_backend|stat_reset|stat_force|stat_statements|import_system|set_)/, 'it is for those who run the server'],
-  [/^(pg_get_backend_memory_contexts|pg_show_all_file_settings|pg_hba_file_rules|pg_ident_file_mappings|pg_config)$/, 'it shows how the server is set up'],
+  [
+    /^pg_(log_backend|stat_reset|stat_force|stat_statements|import_system|set_)/,
+    'it is for those who run the server',
+  ],
+  [
+    /^(pg_get_backend_memory_contexts|pg_show_all_file_settings|pg_hba_file_rules|pg_ident_file_mappings|pg_config)$/,
+    'it shows how the server is set up',
+  ],
   [/^(binary_upgrade_|pg_nextoid|pg_stop_making)/, 'it is for those who run the server'],
 ];
 
@@ -43,7 +58,11 @@ export interface CalledFunction {
 
 export type FunctionVerdict =
   /** `name`: written back into the text; undefined: stays as it is. */
-  | { readonly kind: 'allowed'; readonly name?: readonly [string, string]; readonly reasons: readonly Reason[] }
+  | {
+      readonly kind: 'allowed';
+      readonly name?: readonly [string, string];
+      readonly reasons: readonly Reason[];
+    }
   | { readonly kind: 'set-config' }
   | { readonly kind: 'problem'; readonly problem: Problem };
 
@@ -57,7 +76,8 @@ export function judgeFunction(context: StatementContext, call: CalledFunction): 
     (schema === undefined ? undefined : closedSchema(context, schema, call.at)) ??
     closedFunction(name, call);
   if (problem !== undefined) return { kind: 'problem', problem };
-  if (name === 'set_config' && (schema === undefined || schema === 'pg_catalog')) return { kind: 'set-config' };
+  if (name === 'set_config' && (schema === undefined || schema === 'pg_catalog'))
+    return { kind: 'set-config' };
   if (schema !== undefined)
     return isSystemSchema(schema)
       ? allowedSystem(catalog, schema, name)
@@ -138,6 +158,7 @@ function closedFunction(name: string, call: CalledFunction): Problem | undefined
   const unsupported = text ?? rewrites;
   if (unsupported !== undefined)
     return refused('refused_on_purpose', `function ${name} is refused`, { detail: unsupported, at: call.at });
+  if (!isSystemSchema(call.parts.at(-2) ?? 'pg_catalog')) return undefined;
   const why = closed.find(([pattern]) => pattern.test(name))?.[1];
   if (why === undefined) return undefined;
   return refused('permission_denied', `permission denied for function ${name}`, { detail: why, at: call.at });

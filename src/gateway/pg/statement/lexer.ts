@@ -39,6 +39,8 @@ export class Lexer {
     else if (first === 0x27) this.take('constant', stringEnd(this.text, this.start, false));
     else if (first === 0x22) this.take('quoted', quotedEnd(this.text, this.start));
     else if (first === 0x24) this.dollar();
+    else if (first === 0x2e && this.text.charCodeAt(this.start + 1) === 0x2e)
+      this.take('symbol', this.start + 2);
     else if (isDigit(first) || (first === 0x2e && isDigit(this.text.charCodeAt(this.start + 1))))
       this.take('constant', match(number, this.text, this.start) ?? this.start + 1);
     else this.take('symbol', this.start + 1);
@@ -51,26 +53,29 @@ export class Lexer {
   }
 
   private wordOrPrefixed(first: number): void {
-    const second = this.text.charCodeAt(this.start + 1);
     const letter = first | 0x20;
+    const second = this.text.charCodeAt(this.start + 1);
+    const third = this.text.charCodeAt(this.start + 2);
+    const unicode = letter === 0x75 && second === 0x26;
     if (second === 0x27 && (letter === 0x62 || letter === 0x78 || letter === 0x65))
-      return this.take('constant', stringEnd(this.text, this.start + 1, letter === 0x65));
-    if (second === 0x26 && letter === 0x75) {
-      const third = this.text.charCodeAt(this.start + 2);
-      if (third === 0x27) return this.take('constant', stringEnd(this.text, this.start + 2, false));
-      if (third === 0x22) return this.take('quoted', quotedEnd(this.text, this.start + 2));
-    }
-    return this.take('word', match(word, this.text, this.start) ?? this.start + 1);
+      this.take('constant', stringEnd(this.text, this.start + 1, letter === 0x65));
+    else if (unicode && third === 0x27) this.take('constant', stringEnd(this.text, this.start + 2, false));
+    else if (unicode && third === 0x22) this.take('quoted', quotedEnd(this.text, this.start + 2));
+    else this.take('word', match(word, this.text, this.start) ?? this.start + 1);
   }
 
   private dollar(): void {
     const afterParameter = match(parameter, this.text, this.start);
-    if (afterParameter !== undefined) return this.take('parameter', afterParameter);
-    const afterTag = match(dollarTag, this.text, this.start);
-    if (afterTag === undefined) return this.take('symbol', this.start + 1);
+    const afterTag = afterParameter === undefined ? match(dollarTag, this.text, this.start) : undefined;
+    if (afterParameter !== undefined) this.take('parameter', afterParameter);
+    else if (afterTag !== undefined) this.take('constant', this.dollarQuoteEnd(afterTag));
+    else this.take('symbol', this.start + 1);
+  }
+
+  private dollarQuoteEnd(afterTag: number): number {
     const tag = this.text.slice(this.start, afterTag);
     const close = this.text.indexOf(tag, afterTag);
-    return this.take('constant', close < 0 ? this.text.length : close + tag.length);
+    return close < 0 ? this.text.length : close + tag.length;
   }
 
   private take(kind: TokenKind, end: number): void {
@@ -101,6 +106,19 @@ function afterEscape(text: string, lexer: Lexer): number {
   const ahead = new Lexer(text, lexer.end);
   const escaped = ahead.next() && ahead.token.toLowerCase() === 'uescape' && ahead.next();
   return escaped && ahead.kind === 'constant' ? ahead.end : lexer.end;
+}
+
+/** Comments become spaces, byte for byte; line ends stay. */
+export function blankComments(text: string): string {
+  const lexer = new Lexer(text);
+  let blanked = '';
+  let last = 0;
+  for (let more = true; more; last = lexer.end) {
+    more = lexer.next();
+    const gap = text.slice(last, more ? lexer.start : text.length);
+    blanked += gap.replaceAll(/[^\n\r]/g, ' ') + (more ? lexer.token : '');
+  }
+  return blanked;
 }
 
 /** The first place at or after `at` that is neither white space nor comment. */

@@ -1,6 +1,6 @@
-import { formatReason, type Decision, type Reason } from '../../../kernel/decision.ts';
-import { WritError, type ErrorCode } from '../../../kernel/errors.ts';
-import { lastPart, withAncestors, type SecurableName } from '../../../kernel/securable-name.ts';
+import { type Decision, formatReason, type Reason } from '../../../kernel/decision.ts';
+import { type ErrorCode, WritError } from '../../../kernel/errors.ts';
+import { lastPart, type SecurableName, withAncestors } from '../../../kernel/securable-name.ts';
 import type { Snapshot } from '../../../policy/model.ts';
 import { characterAt } from './source.ts';
 
@@ -20,7 +20,13 @@ export interface Problem {
 export function refused(
   code: ErrorCode,
   message: string,
-  more: { detail?: string; hint?: string; sqlstate?: string; at?: number | undefined; on?: SecurableName } = {},
+  more: {
+    detail?: string;
+    hint?: string;
+    sqlstate?: string;
+    at?: number | undefined;
+    on?: SecurableName;
+  } = {},
 ): Problem {
   const { on, at, ...rest } = more;
   const reason: Reason =

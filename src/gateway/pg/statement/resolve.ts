@@ -127,7 +127,9 @@ export function closedSchema(
   const engines = schema.startsWith('pg_') && schema !== 'pg_catalog';
   if (!engines && (!ours || known)) return undefined;
   return refused('permission_denied', `permission denied for schema ${schema}`, {
-    detail: ours ? 'schemas of Writ are not used by name' : 'temporary and TOAST schemas are not used by name',
+    detail: ours
+      ? 'schemas of Writ are not used by name'
+      : 'temporary and TOAST schemas are not used by name',
     ...(ours ? { hint: 'Use the name of the table itself: the gateway finds the right view.' } : {}),
     at,
   });

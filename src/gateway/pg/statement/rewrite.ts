@@ -17,9 +17,12 @@ export interface Rewritten {
   mapPosition(sent: number): number | undefined;
 }
 
-/** Applies edits that do not overlap; undefined when two do. */
+/** Applies edits that do not overlap; undefined when two do. The parser repeats some subtrees, so equal edits are one. */
 export function rewrite(source: Source, edits: readonly Edit[]): Rewritten | undefined {
-  const ordered = edits.toSorted((a, b) => a.start - b.start).map((edit) => separated(source.bytes, edit));
+  const ordered = edits
+    .toSorted((a, b) => a.start - b.start)
+    .filter((edit, i, all) => !isEqual(edit, all[i - 1]))
+    .map((edit) => separated(source.bytes, edit));
   let bytes = '';
   let from = 0;
   for (const edit of ordered) {
@@ -32,8 +35,12 @@ export function rewrite(source: Source, edits: readonly Edit[]): Rewritten | und
   return {
     text: text ?? bytes,
     length: bytes.length,
-    mapPosition: (sent) => mapBack(source.bytes, bytes, ordered, sent),
+    mapPosition: (sent) => mapBack(source.client, bytes, ordered, sent),
   };
+}
+
+function isEqual(a: Edit, b: Edit | undefined): boolean {
+  return a.start === b?.start && a.end === b.end && a.replacement === b.replacement;
 }
 
 /** A quote must not join what stands beside it: `u&a.b.c` must not become `u&"a"…`, nor `t"x"` become `"t""x"`. */

@@ -1,3 +1,5 @@
+import { blankComments } from './lexer.ts';
+
 // A statement's text as Postgres' parser sees it: UTF-8 bytes, one character per byte, so that the parser's byte
 // offsets are indexes. Positions towards people count characters from 1.
 
@@ -6,12 +8,23 @@ export interface Source {
   readonly text: string;
   /** One character per UTF-8 byte. */
   readonly bytes: string;
+  /** The bytes that the client sent: of the same length, so that offsets are the same. */
+  readonly client: string;
 }
 
 export function toSource(text: string): Source {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly the ASCII range
   const ascii = !/[^\u0000-\u007f]/.test(text);
-  return { text, bytes: ascii ? text : toBytes(text) };
+  const bytes = ascii ? text : toBytes(text);
+  return { text, bytes, client: bytes };
+}
+
+/**
+ * The same text with its comments blanked; undefined where it has none. The parser stumbles over a comment after words
+ * that it looks beyond (`not /* x *\/ in`), where Postgres does not.
+ */
+export function withoutComments(source: Source): Source | undefined {
+  const bytes = blankComments(source.bytes);
+  return bytes === source.bytes ? undefined : { text: fromBytes(bytes), bytes, client: source.client };
 }
 
 export function toBytes(text: string): string {

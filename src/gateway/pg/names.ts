@@ -1,0 +1,94 @@
+import type { GovernedPart, GovernedQuery } from './governed.ts';
+
+// Prepared statements and portals of one session, by name. Clients send on before the server has answered, so a name may
+// be about to change. Within one batch (up to Sync) that does not matter: if the change fails, the server skips the
+// rest of the batch. A later batch has to wait, or the record could name another statement than the one that runs.
+
+/** A statement that was prepared by a Parse message or by SQL PREPARE; the two share their names in Postgres. */
+export interface PreparedEntry {
+  /** What the client sent. */
+  readonly text: string;
+  readonly snapshotId: string;
+  readonly governed: GovernedQuery | undefined;
+  /** Absent for an empty text. */
+  readonly part: GovernedPart | undefined;
+}
+
+export type Found = PreparedEntry | undefined | 'wait';
+
+type Change =
+  | { readonly map: 'statement' | 'portal'; readonly name: string; readonly entry: PreparedEntry | undefined }
+  | { readonly map: 'statement' | 'portal'; readonly name: undefined };
+
+interface Pending {
+  readonly number: number;
+  readonly batch: number;
+  readonly change: Change;
+}
+
+export class Names {
+  readonly #statements = new Map<string, PreparedEntry>();
+  readonly #portals = new Map<string, PreparedEntry>();
+  #pending: Pending[] = [];
+  #batch = 0;
+  #last = 0;
+
+  get anyPending(): boolean {
+    return this.#pending.length > 0;
+  }
+
+  /** How many statements are kept, those about to be included: for the cap. */
+  get size(): number {
+    return this.#statements.size + this.#portals.size + this.#pending.length;
+  }
+
+  /** Sync, or a Query: a failure before does not reach what comes after. */
+  nextBatch(): void {
+    this.#batch += 1;
+  }
+
+  statement(name: string): Found {
+    return this.#find('statement', name);
+  }
+
+  portal(name: string): Found {
+    return this.#find('portal', name);
+  }
+
+  /** Announces a change. @returns its number, for `settle`. `name` undefined: all of them go. */
+  announce(change: Change): number {
+    this.#last += 1;
+    this.#pending.push({ number: this.#last, batch: this.#batch, change });
+    return this.#last;
+  }
+
+  /** The server has made the change, or never will. */
+  settle(number: number, succeeded: boolean): void {
+    const at = this.#pending.findIndex((pending) => pending.number === number);
+    const [pending] = at < 0 ? [] : this.#pending.splice(at, 1);
+    if (pending !== undefined && succeeded) this.#apply(pending.change);
+  }
+
+  /** Portals live no longer than their transaction. */
+  transactionEnded(): void {
+    this.#portals.clear();
+  }
+
+  #find(map: 'statement' | 'portal', name: string): Found {
+    for (let i = this.#pending.length - 1; i >= 0; i--) {
+      const pending = this.#pending[i];
+      if (pending === undefined || pending.change.map !== map) continue;
+      if (pending.change.name !== undefined && pending.change.name !== name) continue;
+      if (pending.batch !== this.#batch) return 'wait';
+      return pending.change.name === undefined ? undefined : pending.change.entry;
+    }
+    return (map === 'statement' ? this.#statements : this.#portals).get(name);
+  }
+
+  #apply(change: Change): void {
+    const map = change.map === 'statement' ? this.#statements : this.#portals;
+    if (change.name === undefined) map.clear();
+    else if (change.entry === undefined) map.delete(change.name);
+    else map.set(change.name, change.entry);
+  }
+}

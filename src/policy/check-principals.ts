@@ -1,0 +1,54 @@
+import { allUsers, operatorName } from '../kernel/principal.ts';
+import type { CheckInput } from './check.ts';
+import type { Placed, PrincipalOrGroup } from './document.ts';
+import { didYouMean, type Findings } from './findings.ts';
+import { groupCycles } from './membership.ts';
+
+/** Groups that contain themselves, with the whole cycle. */
+export function checkGroups({ documents }: CheckInput, findings: Findings): void {
+  for (const { path, at } of groupCycles(documents.groups))
+    findings.error('group-cycle', at, `groups contain themselves: ${path.join(' → ')}`);
+  for (const group of documents.groups)
+    for (const member of group.members)
+      if (member.value === allUsers)
+        findings.error('reserved-name', member.at, '"all users" cannot be a member: it is everybody');
+}
+
+/** Users need not be listed (a trusted issuer vouches for them); groups and service principals must be declared. */
+export function checkPrincipalNames({ documents, known }: CheckInput, findings: Findings): void {
+  const declared = new Set<string>([
+    allUsers,
+    ...documents.groups.map((group) => group.name.value),
+    ...documents.servicePrincipals.map((name) => name.value),
+    ...known,
+  ]);
+  const groups = new Set<string>(documents.groups.map((group) => group.name.value));
+  const expect = (name: Placed<PrincipalOrGroup>): void => {
+    if (name.value === operatorName)
+      findings.error('reserved-name', name.at, '"operator" is a name of Writ\'s own');
+    else if (!name.value.includes('@') && !declared.has(name.value)) {
+      const close = didYouMean(name.value, declared);
+      const message = `no such group or service principal ${JSON.stringify(name.value)}${close}`;
+      findings.error('unknown-principal', name.at, message);
+    }
+  };
+  for (const group of documents.groups) group.members.forEach(expect);
+  for (const entry of documents.owners) {
+    expect(entry.owner);
+    if (entry.owner.value === allUsers)
+      findings.error('reserved-name', entry.owner.at, '"all users" cannot own anything');
+  }
+  for (const grant of documents.grants) grant.to.forEach(expect);
+  for (const policy of documents.policies) [...policy.to, ...policy.except].forEach(expect);
+  for (const invariant of documents.invariants) invariant.unmaskedOnlyFor.forEach(expect);
+  for (const { principal } of documents.attributes) {
+    expect(principal);
+    if (groups.has(principal.value))
+      findings.error(
+        'group-attribute',
+        principal.at,
+        `${principal.value} is a group: attributes belong to principals`,
+      );
+  }
+  for (const test of documents.tests) expect(test.as);
+}

@@ -1,0 +1,140 @@
+import { createHash } from 'node:crypto';
+import type { CatalogSnapshot } from '../catalog/model.ts';
+import type { PrincipalName } from '../kernel/principal.ts';
+import type { Assumption } from './assumption.ts';
+import { check } from './check.ts';
+import type { GrantEntry, PolicyDocuments } from './document.ts';
+import { createEnforcer } from './enforcer.ts';
+import { initParser } from './expression/parse.ts';
+import { compareText, sortFindings } from './findings.ts';
+import type { AccessRule } from './gates.ts';
+import { Membership } from './membership.ts';
+import type { Finding, PolicyFile, Snapshot } from './model.ts';
+import { parsePolicyFiles } from './parse.ts';
+import { bindRules, type ClusterLabels, selectsCluster } from './rules.ts';
+import { CompiledSnapshot } from './snapshot.ts';
+import { Tags } from './tags.ts';
+
+export interface CompileInput {
+  readonly files: readonly PolicyFile[];
+  readonly documents: PolicyDocuments;
+  readonly catalog: CatalogSnapshot;
+  /** Principals that the catalog knows beside those that the files name. */
+  readonly known: readonly PrincipalName[];
+  /** Milliseconds; grants that expired by then are left out. */
+  readonly now: number;
+  /** Labels of the clusters, for `clusters:` selectors. */
+  readonly labels?: ClusterLabels;
+}
+
+export interface Compiled {
+  /** Undefined exactly when a finding is an error. */
+  readonly snapshot: Snapshot | undefined;
+  readonly findings: readonly Finding[];
+}
+
+/** Files → snapshot: parse, check, compile. Never throws for what the files say. */
+export async function compileFiles(
+  files: readonly PolicyFile[],
+  catalog: CatalogSnapshot,
+  known: readonly PrincipalName[],
+  now: number,
+  labels?: ClusterLabels,
+): Promise<Compiled> {
+  const { documents, findings } = parsePolicyFiles(files);
+  const input = { files, documents, catalog, known, now, ...(labels === undefined ? {} : { labels }) };
+  const compiled = await compilePolicy(input);
+  const all = sortFindings([...findings, ...compiled.findings]);
+  const broken = all.some((finding) => finding.severity === 'error');
+  return { snapshot: broken ? undefined : compiled.snapshot, findings: all };
+}
+
+/** Documents × catalog → snapshot. Pure but for loading the parser. */
+export async function compilePolicy(input: CompileInput): Promise<Compiled> {
+  await initParser();
+  const { documents, catalog, now } = input;
+  const tags = new Tags(documents.assign);
+  const labels = input.labels ?? new Map();
+  const rules = bindRules(documents.policies, tags, catalog, labels);
+  const findings = sortFindings(check({ documents, catalog, known: input.known, now, tags, rules }));
+  if (findings.some((finding) => finding.severity === 'error')) return { snapshot: undefined, findings };
+  const live = documents.grants.filter((grant) => grant.expires === undefined || grant.expires.value > now);
+  const membership = new Membership(documents.groups, namedPrincipals(documents));
+  const access = accessRules(documents, live, catalog, labels);
+  const snapshot = new CompiledSnapshot({
+    id: snapshotId(input, live),
+    files: input.files,
+    documents,
+    catalog,
+    known: input.known,
+    tags,
+    membership,
+    tables: rules.tables,
+    access,
+    assumptions: assumptionsOf(live, catalog, labels),
+    enforcer: await createEnforcer(),
+    nextExpiry: Math.min(...live.map((grant) => grant.expires?.value ?? Number.POSITIVE_INFINITY), Infinity),
+  });
+  return { snapshot, findings };
+}
+
+/**
+ * Names the content: the texts of the files in any order and under any name, the catalog, and which grants have
+ * expired by now.
+ */
+function snapshotId(input: CompileInput, live: readonly GrantEntry[]): string {
+  const texts = input.files.map((file) => createHash('sha256').update(file.text).digest('hex'));
+  const expired = input.documents.grants.length - live.length;
+  const lapsed = live.length === input.documents.grants.length ? [] : [expired, lapsedAt(input)];
+  const labels = [...(input.labels ?? [])].map(([name, own]) => [name, [...own].sort()]);
+  const content = JSON.stringify([texts.sort(compareText), input.catalog.digest, lapsed, labels]);
+  return createHash('sha256').update(content).digest('hex');
+}
+
+/** The latest expiry that has passed: with the texts it says which grants are gone. */
+function lapsedAt({ documents, now }: CompileInput): number {
+  const passed = documents.grants.map((grant) => grant.expires?.value ?? 0).filter((at) => at <= now);
+  return passed.reduce((latest, at) => Math.max(latest, at), 0);
+}
+
+function accessRules(
+  documents: PolicyDocuments,
+  live: readonly GrantEntry[],
+  catalog: CatalogSnapshot,
+  labels: ClusterLabels,
+): readonly AccessRule[] {
+  const rules: AccessRule[] = [];
+  for (const entry of documents.owners)
+    for (const on of entry.on) rules.push({ subject: entry.owner.value, on: on.value, act: 'OWNER' });
+  for (const grant of live)
+    for (const on of grant.on) {
+      if (!selectsCluster(grant.clusters, on.value, catalog, labels)) continue;
+      for (const to of grant.to)
+        for (const privilege of grant.privileges)
+          rules.push({ subject: to.value, on: on.value, act: privilege.value });
+    }
+  return rules;
+}
+
+function assumptionsOf(
+  live: readonly GrantEntry[],
+  catalog: CatalogSnapshot,
+  labels: ClusterLabels,
+): readonly Assumption[] {
+  return live.flatMap((grant) => {
+    const role = grant.assume?.value;
+    if (role === undefined) return [];
+    return grant.on
+      .filter((on) => selectsCluster(grant.clusters, on.value, catalog, labels))
+      .map((on) => ({ on: on.value, role, to: grant.to.map((to) => to.value) }));
+  });
+}
+
+/** Principals that a rule names: each is a class of its own. */
+function namedPrincipals(documents: PolicyDocuments): ReadonlySet<string> {
+  return new Set([
+    ...documents.owners.map((entry) => entry.owner.value),
+    ...documents.grants.flatMap((grant) => grant.to.map((to) => to.value)),
+    ...documents.policies.flatMap((policy) => [...policy.to, ...policy.except].map((name) => name.value)),
+  ]);
+}

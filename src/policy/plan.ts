@@ -1,0 +1,112 @@
+import type { PrincipalName } from '../kernel/principal.ts';
+import { metastore, type SecurableName } from '../kernel/securable-name.ts';
+import type { AccessChange, PolicyPlan, SharedChange, Snapshot } from './model.ts';
+import { compared, describeEffect, type Effect, effectsOn, shrinks } from './plan-effects.ts';
+import { summarize } from './plan-summary.ts';
+
+const maximumChanges = 10_000;
+
+/** Effects that are the same for principals of one class. */
+export interface SharedEffects {
+  readonly principals: readonly PrincipalName[];
+  readonly on: SecurableName;
+  readonly effects: readonly Effect[];
+}
+
+/**
+ * Who gains and loses what between two snapshots, in words of access; `from` undefined: everything is new. Principals who
+ * cannot differ are computed once. Pure.
+ */
+export function planPolicy(from: Snapshot | undefined, to: Snapshot): PolicyPlan {
+  const all = [...classEffects(from, to), ...ownEffects(from, to)];
+  const shared = all.map(toChange);
+  const shrunk = new Set<PrincipalName>();
+  for (const { principals, effects } of all)
+    if (effects.some(shrinks)) for (const principal of principals) shrunk.add(principal);
+  return {
+    from: from?.id,
+    to: to.id,
+    changes: expand(shared),
+    shared,
+    summary: summarize(all),
+    shrunk,
+  };
+}
+
+function classEffects(from: Snapshot | undefined, to: Snapshot): readonly SharedEffects[] {
+  const found: SharedEffects[] = [];
+  const securables = compared(from, to);
+  for (const principals of classes(from, to)) {
+    const [first] = principals;
+    if (first === undefined) continue;
+    for (const [on, privileges] of securables) {
+      const effects = effectsOn(from, to, first, on, privileges);
+      if (effects.length > 0) found.push({ principals, on, effects });
+    }
+    for (const on of to.catalog.catalogs.keys()) {
+      const before = new Set(from?.assumableRoles(first, on) ?? []);
+      const after = new Set(to.assumableRoles(first, on));
+      const effects = difference(before, after).map(
+        ([role, gained]): Effect => ({ kind: 'assume', role, gained }),
+      );
+      if (effects.length > 0) found.push({ principals, on, effects });
+    }
+  }
+  return found;
+}
+
+/** Principals of one class in both snapshots, together. */
+function classes(from: Snapshot | undefined, to: Snapshot): Iterable<readonly PrincipalName[]> {
+  const pairs = new Map<object, Map<object | undefined, PrincipalName[]>>();
+  for (const principal of new Set([...(from?.principals ?? []), ...to.principals])) {
+    const before = from?.classOf(principal);
+    const after = to.classOf(principal);
+    const row = pairs.get(after) ?? new Map<object | undefined, PrincipalName[]>();
+    const members = row.get(before) ?? [];
+    members.push(principal);
+    row.set(before, members);
+    pairs.set(after, row);
+  }
+  return [...pairs.values()].flatMap((row) => [...row.values()]);
+}
+
+/** Attributes belong to one principal each. They are changes of the metastore: no table is named. */
+function ownEffects(from: Snapshot | undefined, to: Snapshot): readonly SharedEffects[] {
+  const found: SharedEffects[] = [];
+  for (const principal of new Set([...(from?.principals ?? []), ...to.principals])) {
+    const before = from?.attributes(principal) ?? new Map<string, readonly string[]>();
+    const after = to.attributes(principal);
+    const effects: Effect[] = [];
+    for (const name of new Set([...before.keys(), ...after.keys()])) {
+      const changed = difference(new Set(before.get(name)), new Set(after.get(name)));
+      for (const [value, gained] of changed) effects.push({ kind: 'attribute', name, value, gained });
+    }
+    if (effects.length > 0) found.push({ principals: [principal], on: metastore, effects });
+  }
+  return found;
+}
+
+function difference(before: ReadonlySet<string>, after: ReadonlySet<string>): readonly [string, boolean][] {
+  const gained = [...after].filter((one) => !before.has(one)).map((one): [string, boolean] => [one, true]);
+  const lost = [...before].filter((one) => !after.has(one)).map((one): [string, boolean] => [one, false]);
+  return [...gained, ...lost];
+}
+
+function toChange({ principals, on, effects }: SharedEffects): SharedChange {
+  return {
+    principals,
+    table: on,
+    gains: effects.filter((effect) => !shrinks(effect)).map(describeEffect),
+    loses: effects.filter(shrinks).map(describeEffect),
+  };
+}
+
+function expand(shared: readonly SharedChange[]): readonly AccessChange[] {
+  const changes: AccessChange[] = [];
+  for (const { principals, table, gains, loses } of shared)
+    for (const principal of principals) {
+      if (changes.length === maximumChanges) return changes;
+      changes.push({ principal, table, gains, loses });
+    }
+  return changes;
+}

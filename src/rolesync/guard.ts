@@ -1,0 +1,85 @@
+import { managedRole, ownerRole, rolePrefix } from '../fleet/role-names.ts';
+import { WritError } from '../kernel/errors.ts';
+import type { Observed } from './inspect.ts';
+import type { PlanOperation } from './plan-operation.ts';
+import type { DatabaseState } from './state.ts';
+
+// The last look at a plan before it is done: nothing that is not ours is touched, and no half-read policy empties a cluster.
+
+export interface GuardLimits {
+  /** Memberships and grants taken away in one apply. */
+  readonly maxRevokes: number;
+  readonly maxDroppedRoles: number;
+  /** Whether everybody may lose everything. */
+  readonly allowEmpty: boolean;
+}
+
+export const defaultLimits: GuardLimits = { maxRevokes: 2000, maxDroppedRoles: 100, allowEmpty: false };
+
+/** @throws guard_refused with the limit and what would have been done */
+export function guard(
+  operations: readonly PlanOperation[],
+  observed: Observed,
+  desired: DatabaseState,
+  limits: GuardLimits = defaultLimits,
+): readonly PlanOperation[] {
+  refuseForeign(operations, observed, desired);
+  const people = [...observed.state.roles.keys()].filter((role) => role !== ownerRole && role !== managedRole);
+  if (!limits.allowEmpty && desired.roles.size === 0 && people.length > 0) {
+    refuse(`the policy admits nobody, and ${people.length} roles would go`, 'if that is meant, uninstall the cluster instead');
+  }
+  const revokes = operations.reduce((sum, operation) => sum + revoked(operation), 0);
+  if (revokes > limits.maxRevokes) refuse(`${revokes} rights would be taken away, the limit is ${limits.maxRevokes}`, 'apply in parts, or raise the limit');
+  const dropped = operations.filter((operation) => operation.op === 'drop-role').length;
+  if (dropped > limits.maxDroppedRoles) refuse(`${dropped} roles would be dropped, the limit is ${limits.maxDroppedRoles}`, 'apply in parts, or raise the limit');
+  return operations;
+}
+
+function refuseForeign(operations: readonly PlanOperation[], observed: Observed, desired: DatabaseState): void {
+  const taken = [...desired.roles.keys()].filter((role) => observed.foreignRoles.has(role));
+  if (taken.length > 0) refuse(`the role ${taken[0]} exists and is not ours`, 'rename it, or drop it if it is left over');
+  const schema = [...desired.schemas].find((name) => observed.foreignSchemas.has(name));
+  if (schema !== undefined) refuse(`the schema ${schema} exists and is not ours`, 'rename it, or drop it if it is left over');
+  for (const operation of operations) {
+    const touched = rolesTouched(operation).find((role) => !role.startsWith(rolePrefix) || observed.foreignRoles.has(role));
+    if (touched !== undefined) refuse(`the plan touches role ${touched}, which is not ours`, 'this is a bug; nothing was done');
+  }
+}
+
+/** Roles whose attributes or rights the operation changes. */
+function rolesTouched(operation: PlanOperation): readonly string[] {
+  switch (operation.op) {
+    case 'create-role':
+    case 'restrict-role':
+    case 'drop-role':
+    case 'grant-membership':
+      return [operation.role];
+    case 'revoke-membership':
+      // Somebody put an unmanaged role into one of ours, or one of ours into theirs: one side is ours.
+      return operation.role.startsWith(rolePrefix) ? [operation.role] : operation.members;
+    case 'grant':
+    case 'revoke':
+    case 'grant-columns':
+    case 'revoke-columns':
+      return [operation.grantee];
+    default:
+      return [];
+  }
+}
+
+function revoked(operation: PlanOperation): number {
+  switch (operation.op) {
+    case 'revoke-membership':
+      return operation.members.length;
+    case 'revoke':
+      return operation.targets.length;
+    case 'revoke-columns':
+      return 1;
+    default:
+      return 0;
+  }
+}
+
+function refuse(what: string, hint: string): never {
+  throw new WritError('guard_refused', { message: what, hint });
+}

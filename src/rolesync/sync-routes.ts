@@ -1,0 +1,106 @@
+import { z } from 'zod';
+import type { AuditLog } from '../audit/log-interface.ts';
+import type { CatalogInfo } from '../catalog/model.ts';
+import type { Cluster } from '../fleet/cluster.ts';
+import { toWritError, WritError } from '../kernel/errors.ts';
+import { type Caller, type Route, route } from '../kernel/route.ts';
+import { formatSecurableName, metastore, nameParts, parseSecurableName, type SecurableName } from '../kernel/securable-name.ts';
+import type { Snapshot } from '../policy/model.ts';
+import { clusterOf, type InForce, planCatalogs } from './in-force.ts';
+import { catalogPlanValue } from './policy-routes.ts';
+import { applyCluster, driftCluster, pauseTable, resumeTable, uninstallCluster } from './reconcile.ts';
+
+// `/api/v1/sync/*`: bring clusters to the policy in force, say how they differ, let go of them.
+
+export interface SyncRouteOptions {
+  readonly inForce: InForce;
+  readonly clusters: ReadonlyMap<string, Cluster>;
+  readonly audit: AuditLog;
+  /** Looks at what a catalog holds before it is planned: a swapped table is another table. */
+  readonly discover: (catalog: SecurableName) => Promise<boolean>;
+  /** Ends the sessions of a cluster that is let go. */
+  readonly onUninstall: (catalogs: readonly SecurableName[]) => Promise<void>;
+}
+
+const manageMetastore = { kind: 'privilege', privilege: 'MANAGE', on: () => metastore } as const;
+const anything = z.unknown();
+const nothing = z.object({});
+
+export function syncRoutes(options: SyncRouteOptions): readonly Route[] {
+  const { inForce, clusters, audit } = options;
+  return [
+    route({
+      method: 'post', path: '/api/v1/sync/plan', summary: 'What would be repaired', input: nothing, output: anything, requires: manageMetastore,
+      run: async () => {
+        await lookAgain(options);
+        return { clusters: (await planCatalogs(clusters, inForce.current())).map(catalogPlanValue) };
+      },
+    }),
+    route({
+      method: 'post', path: '/api/v1/sync/apply', summary: 'Repair drift from the policy in force', input: nothing, output: anything, requires: manageMetastore,
+      run: async (_input, caller) => {
+        await lookAgain(options);
+        return { clusters: await Promise.all(postgresCatalogs(inForce.current()).map((info) => repair(options, info, caller))) };
+      },
+    }),
+    route({
+      method: 'post', path: '/api/v1/sync/drift', summary: 'How clusters differ from the policy in force', input: nothing, output: anything, requires: manageMetastore,
+      run: async () => {
+        const found = await Promise.all(postgresCatalogs(inForce.current()).map(async (info) => {
+          const findings = await driftCluster({ cluster: clusterOf(clusters, info), catalog: info, snapshot: inForce.current() });
+          return findings.map((finding) => ({ cluster: info.cluster ?? '', ...finding }));
+        }));
+        for (const { cluster, severity, summary } of found.flat()) audit.append({ kind: 'sync.drift', cluster, severity, summary });
+        return { findings: found.flat() };
+      },
+    }),
+    ...tableRoutes(options),
+    route({
+      method: 'post', path: '/api/v1/sync/uninstall', summary: 'Remove everything that Writ made in a cluster', input: z.object({ cluster: z.string() }), output: anything, requires: manageMetastore,
+      run: async ({ cluster }) => {
+        const catalogs = postgresCatalogs(inForce.current()).filter((info) => info.cluster === cluster);
+        if (catalogs.length === 0) throw new WritError('not_found', { message: `no cluster ${cluster}`, hint: '`writ cluster ls` lists them' });
+        await options.onUninstall(catalogs.map((info) => info.name));
+        const removed = await Promise.all(catalogs.map((info) => uninstallCluster({ cluster: clusterOf(clusters, info), catalog: info, audit })));
+        return { removed: removed.flat() };
+      },
+    }),
+  ];
+}
+
+function tableRoutes({ inForce, clusters, audit }: SyncRouteOptions): readonly Route[] {
+  const verbs = [['pause', pauseTable, "Withdraw a table's views for a migration"], ['resume', resumeTable, "Make a paused table's views again"]] as const;
+  return verbs.map(([verb, run, summary]) =>
+    route({
+      method: 'post', path: `/api/v1/sync/${verb}`, summary, input: z.object({ table: z.string() }), output: anything,
+      requires: { kind: 'privilege', privilege: 'MANAGE', on: (input) => parseSecurableName(input.table) },
+      run: async (input) => {
+        const table = parseSecurableName(input.table);
+        const info = inForce.current().catalog.catalogs.get(formatSecurableName(nameParts(table).slice(0, 1)));
+        if (info === undefined) throw new WritError('not_found', { message: `no table ${table}` });
+        await run({ cluster: clusterOf(clusters, info), catalog: info, snapshot: inForce.current(), table, audit });
+        return { table };
+      },
+    }),
+  );
+}
+
+async function repair({ inForce, clusters, audit }: SyncRouteOptions, info: CatalogInfo, caller: Caller): Promise<object> {
+  const place = { cluster: info.cluster ?? '', catalog: info.name };
+  try {
+    const plan = await applyCluster({ cluster: clusterOf(clusters, info), catalog: info, snapshot: inForce.current(), audit });
+    audit.append({ kind: 'policy.apply', principal: caller.principal, credential: caller.credential, catalog: info.name, policyVersion: inForce.current().id, summary: `sync apply: ${plan.operations.length} operations` });
+    return catalogPlanValue({ ...place, plan, error: undefined });
+  } catch (thrown) {
+    return catalogPlanValue({ ...place, plan: undefined, error: toWritError(thrown) });
+  }
+}
+
+async function lookAgain({ inForce, discover }: SyncRouteOptions): Promise<void> {
+  const changed = await Promise.all(postgresCatalogs(inForce.current()).map((info) => discover(info.name).catch(() => false)));
+  if (changed.includes(true)) await inForce.refresh('the catalog changed');
+}
+
+function postgresCatalogs(snapshot: Snapshot): readonly CatalogInfo[] {
+  return [...snapshot.catalog.catalogs.values()].filter((info) => info.kind === 'POSTGRES');
+}

@@ -1,0 +1,103 @@
+import { readFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
+import { afterAll, expect, test } from 'vitest';
+import pg from 'pg';
+import { type Company, startCompany, stopProcess } from '../whole/company.ts';
+
+// The gateway is killed in the middle of its work. What a client has seen is on record, and the record holds.
+
+let company: Company | undefined;
+afterAll(async () => {
+  await company?.stop();
+});
+
+/** Statements whose rows the clients received, as marks that survive redaction: each is a column alias of its own. */
+async function load(clients: readonly pg.Client[], seen: Set<string>, stop: () => boolean): Promise<void> {
+  await Promise.all(
+    clients.map(async (client, i) => {
+      for (let n = 0; !stop(); n++) {
+        const mark = `mark_${i}_${n}`;
+        try {
+          const { fields } = await client.query(`select id as ${mark} from customers limit 3`);
+          for (const field of fields) seen.add(field.name);
+        } catch {
+          return;
+        }
+      }
+    }),
+  );
+}
+
+const alive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
+  } catch {
+    return false;
+  }
+};
+
+async function postmaster(of: Company): Promise<number> {
+  const admin = await of.admin();
+  const { rows } = await admin.query("select (string_to_array(pg_read_file('postmaster.pid'), E'\\n'))[1]::int as pid");
+  await admin.end();
+  return rows[0].pid as number;
+}
+
+const gone = async (pid: number, withinMs: number) => {
+  for (const until = Date.now() + withinMs; Date.now() < until; ) {
+    if (!alive(pid)) return true;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return !alive(pid);
+};
+
+test('kill -9 under load: no orphan, the record is whole and holds every statement whose rows were seen', async () => {
+  company = await startCompany({ keepHome: true });
+  const { home } = company;
+  const postgres = await postmaster(company);
+  const seen = new Set<string>();
+  const clients = await Promise.all(Array.from({ length: 6 }, () => company?.connect('ana@acme.test', 'shop'))) as pg.Client[];
+  let stopped = false;
+  const loading = load(clients, seen, () => stopped);
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  await stopProcess(company.process, 'SIGKILL');
+  stopped = true;
+  await loading;
+  expect(seen.size).toBeGreaterThan(50);
+  expect(await gone(postgres, 15_000), 'Postgres outlived its parent').toBe(true);
+
+  company = await startCompany({ home });
+  const verified = await company.writ('audit', 'verify');
+  expect(verified.stdout + verified.stderr).toMatch(/^whole/);
+  const recorded = await company.writ('audit', 'query', "select distinct regexp_extract(statement, 'mark_[0-9_]+') as mark from system.access.audit where statement like '%mark_%'", '--json');
+  expect(recorded.stderr).toBe('');
+  const marks = new Set((JSON.parse(recorded.stdout) as { rows: string[][] }).rows.map((row) => row[0]));
+  expect([...seen].filter((mark) => !marks.has(mark))).toEqual([]);
+  const after = await company.psql('ana@acme.test', 'shop', 'select count(*) from customers');
+  expect(Number(after.stdout)).toBeGreaterThan(0);
+});
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  test(`${signal} stops everything; a second start finds its data`, async () => {
+    await company?.stop();
+    company = await startCompany({ keepHome: true });
+    const { home } = company;
+    await company.psql('etl', 'shop', "insert into orders (id, customer_id, region, amount, ordered_at) values (700001, 1, 'EMEA', 5, now())");
+    const postgres = await postmaster(company);
+    await company.stop(signal);
+    expect(await gone(postgres, 10_000)).toBe(true);
+    company = await startCompany({ home });
+    const again = await company.psql('etl', 'shop', 'select amount::int from orders where id = 700001');
+    expect(again.stdout.trim()).toBe('5');
+    expect((await company.writ('sync', 'plan')).code).toBe(0);
+    rmSync(`${home}/never`, { force: true });
+  });
+}
+
+test('a port in use gives a clear error and stops what was started', async () => {
+  const running = company;
+  if (running === undefined) throw new Error('no instance');
+  const port = String(running.endpoints.postgres.port);
+  await expect(startCompany({ env: { WRIT_PG_PORT: port } })).rejects.toThrow(new RegExp(`${port}.*(in use|WRIT_PG_PORT)|WRIT_PG_PORT.*${port}`, 's'));
+});

@@ -1,0 +1,147 @@
+import { cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Company, startCompany } from './company.ts';
+
+// A changed policy file: the plan says in words who gains and loses, apply brings it into force, the next statement
+// obeys, and sessions whose rights shrank end.
+
+let company: Company;
+const policies = mkdtempSync(join(tmpdir(), 'writ-policies-'));
+const file = join(policies, 'sample.yaml');
+const sample = readFileSync(join(import.meta.dirname, '..', '..', 'policies', 'sample.yaml'), 'utf8');
+
+beforeAll(async () => {
+  cpSync(join(import.meta.dirname, '..', '..', 'policies'), policies, { recursive: true });
+  company = await startCompany({ env: { WRIT_POLICIES: policies } });
+});
+afterAll(() => company.stop());
+
+const change = (from: string, to: string) => {
+  if (!sample.includes(from)) throw new Error(`the sample does not say ${from}`);
+  writeFileSync(file, sample.replace(from, to));
+};
+
+describe('plan and apply', () => {
+  test('nothing changed: exit 0', async () => {
+    const plan = await company.writ('policy', 'plan');
+    expect(plan.stdout + plan.stderr).not.toMatch(/CREATE|GRANT/);
+    expect(plan.code).toBe(0);
+  });
+
+  test('omar leaves analysts: the plan says so, his session ends with 57P01, ana does not notice', async () => {
+    const ana = await company.connect('ana@acme.test', 'shop');
+    const omar = await company.connect('omar@acme.test', 'shop');
+    const omarDirect = await company.connectDirect('omar@acme.test', 'shop');
+    const ended = new Promise<string>((resolve) => omar.once('error', (error: Error & { code?: string }) => resolve(error.code ?? error.message)));
+    await omar.query('select 1');
+    change('analysts: { members: [ana@acme.test, omar@acme.test, sam@acme.test] }', 'analysts: { members: [ana@acme.test, sam@acme.test] }');
+    const plan = await company.writ('policy', 'plan');
+    expect(plan.code).toBe(2);
+    expect(plan.stdout).toMatch(/omar@acme\.test on shop\.public\.customers: loses .*SELECT/);
+    const applied = await company.writ('policy', 'apply');
+    expect(applied.stderr).toBe('');
+    expect(applied.code).toBe(0);
+    expect(await ended).toBe('57P01');
+    await expect(omarDirect.query('select count(*) from customers')).rejects.toThrow();
+    expect((await ana.query('select distinct region from customers')).rows).toEqual([{ region: 'EMEA' }]);
+    expect((await company.psql('omar@acme.test', 'shop', 'select 1')).stderr).toMatch(/no USE CATALOG on shop/);
+    await ana.end();
+    writeFileSync(file, sample);
+    expect((await company.writ('policy', 'apply')).code).toBe(0);
+    expect((await company.psql('omar@acme.test', 'shop', 'select distinct region from customers')).stdout.trim()).toBe('APAC');
+  });
+
+  test('widened: the next statement of an open session obeys', async () => {
+    const ana = await company.connect('ana@acme.test', 'shop');
+    change('{ region: [EMEA] }', '{ region: [EMEA, AMER] }');
+    expect((await company.writ('policy', 'plan')).code).toBe(2);
+    expect((await company.writ('policy', 'apply')).code).toBe(0);
+    expect((await ana.query('select distinct region from customers order by 1')).rows.map((row) => row.region)).toEqual(['AMER', 'EMEA']);
+    await ana.end();
+    writeFileSync(file, sample);
+    expect((await company.writ('policy', 'apply')).code).toBe(0);
+    expect((await company.psql('ana@acme.test', 'shop', 'select distinct region from customers')).stdout.trim()).toBe('EMEA');
+    expect((await company.psql('ana@acme.test', 'lake', 'select distinct region from lake.sales.orders_history')).stdout.trim()).toBe('EMEA');
+  });
+
+  test('broken YAML changes nothing and says where', async () => {
+    writeFileSync(file, `${sample}\n---\nkind: grants\ngrants:\n  - { on: shop, to: analysts, privileges: [SELEKT] }\n`);
+    const lint = await company.writ('policy', 'lint');
+    expect(lint.code).toBe(1);
+    expect(lint.stdout).toMatch(/sample\.yaml:\d+:\d+ error .*SELEKT/);
+    const apply = await company.writ('policy', 'apply');
+    expect(apply.code).toBe(1);
+    expect(apply.stderr).toMatch(/sample\.yaml:\d+:\d+/);
+    writeFileSync(file, '{ this is: [not yaml');
+    expect((await company.writ('policy', 'lint')).stdout).toMatch(/sample\.yaml:\d+:\d+/);
+    expect((await company.psql('ana@acme.test', 'shop', 'select distinct region from customers')).stdout.trim()).toBe('EMEA');
+    writeFileSync(file, sample);
+    expect((await company.writ('policy', 'plan')).code).toBe(0);
+  });
+
+  test('a saved plan is bound to what it saw', async () => {
+    const saved = join(policies, 'plan.json');
+    change('{ region: [APAC] }', '{ region: [APAC, AMER] }');
+    expect((await company.writ('policy', 'plan', '--out', saved)).code).toBe(2);
+    change('{ region: [APAC] }', '{ region: [] }');
+    expect((await company.writ('policy', 'apply')).code).toBe(0);
+    const late = await company.writ('policy', 'apply', saved);
+    expect(late.code).toBe(1);
+    expect(late.stderr).toMatch(/out of date/);
+    writeFileSync(file, sample);
+    expect((await company.writ('policy', 'apply')).code).toBe(0);
+  });
+});
+
+describe('with MODIFY given to analysts', () => {
+  const grant = '{ on: [shop, lake], to: analysts, privileges: [USE CATALOG, USE SCHEMA, SELECT] }';
+  beforeAll(async () => {
+    change(grant, grant.replace('SELECT]', 'SELECT, MODIFY]'));
+    expect((await company.writ('policy', 'apply')).code).toBe(0);
+  });
+  afterAll(async () => {
+    writeFileSync(file, sample);
+    await company.writ('policy', 'apply');
+  });
+
+  const foreign = async () => {
+    const admin = await company.admin();
+    const { rows } = await admin.query('select md5(string_agg(c::text, $1 order by id)) as seen from public.customers c where region <> $2', ['|', 'EMEA']);
+    const { rows: one } = await admin.query("select id, email, name from public.customers where region = 'APAC' order by id limit 1");
+    await admin.end();
+    return { digest: rows[0].seen as string, hidden: one[0] as { id: number; email: string; name: string } };
+  };
+
+  for (const door of ['gateway', 'direct'] as const) {
+    test(`as ana through the ${door} door no hidden row is shown or moved`, async () => {
+      const before = await foreign();
+      const ana = door === 'gateway' ? await company.connect('ana@acme.test', 'shop') : await company.connectDirect('ana@acme.test', 'shop');
+      const insertTarget = door === 'gateway' ? 'customers' : 'writ_public_direct_insert.customers';
+      const { id, email, name } = before.hidden;
+      const tries = [
+        `insert into ${insertTarget} (id, name, region) values (${id}, 'x', 'EMEA') on conflict (id) do update set region = 'EMEA' returning *`,
+        `insert into customers (id, name, region) values (${id}, 'x', 'EMEA') on conflict (id) do update set region = 'EMEA' returning *`,
+        `update customers set region = 'EMEA' where id = ${id} returning *`,
+        `update customers set name = name where id = ${id} returning *`,
+        `update customers set region = 'APAC' where region = 'EMEA' returning *`,
+        `merge into customers c using (select ${id} as id) s on c.id = s.id when matched then update set name = 'taken' when not matched then do nothing`,
+        `merge into customers c using (select 1) s on true when matched and c.region = 'APAC' then delete`,
+        `delete from customers where id = ${id} returning *`,
+        `insert into ${insertTarget} (id, name, region) values (999001, 'x', 'APAC')`,
+        `update customers set email = 'x@x.x' where id = ${id}`,
+        `with moved as (update customers set name = 'y' where id = ${id} returning *) select * from moved`,
+      ];
+      for (const text of tries) {
+        const seen = await ana.query(text).then((result) => JSON.stringify(result.rows), (error: Error) => `${error.message} ${JSON.stringify(error)}`);
+        expect(seen, text).not.toContain(email);
+        expect(seen, text).not.toContain(`"${name}"`);
+      }
+      const returned = await ana.query('update customers set name = name returning email').then((result) => result.rows as { email: string }[], () => []);
+      for (const row of returned) expect(row.email).toMatch(/^.\*\*\*@\*\*\*$/);
+      await ana.end();
+      expect((await foreign()).digest).toBe(before.digest);
+    });
+  }
+});
