@@ -49,6 +49,26 @@ export function typeParameters(text: string, types: ReadonlyMap<number, string>)
   return trustedSql(applyEdits(text, edits), 'parser').text;
 }
 
+/**
+ * Parameters that stand for lists: `$1::bigint[]` says of what, `= any($1)` does not ('' then).
+ * DuckDB cannot tell, and would read Postgres' `{…}` as text.
+ */
+export function listParameters(text: string): ReadonlyMap<number, string> {
+  const tokens = lex(text).filter((token) => token.kind !== 'space' && token.kind !== 'comment');
+  const word = (i: number) => tokens[i]?.text.toLowerCase() ?? '';
+  const found = new Map<number, string>();
+  for (const [i, token] of tokens.entries()) {
+    if (token.kind !== 'parameter') continue;
+    const number = Number(token.text.slice(1));
+    const isCast = word(i + 1) === ':' && word(i + 2) === ':' && tokens[i + 3]?.kind === 'word';
+    if (isCast && word(i + 4) === '[' && word(i + 5) === ']') found.set(number, `${word(i + 3)}[]`);
+    else if (word(i - 1) === '(' && ['any', 'all', 'some'].includes(word(i - 2)) && word(i + 1) === ')') {
+      found.set(number, found.get(number) ?? '');
+    }
+  }
+  return found;
+}
+
 /** Numbers of the parameters that are written in the text. */
 export function writtenParameters(text: string): ReadonlySet<number> {
   const found = lex(text).filter((token) => token.kind === 'parameter');

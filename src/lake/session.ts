@@ -9,7 +9,7 @@ import type { LakeBatch, LakeSession, LakeStatement, ResultColumn } from './engi
 import { governedViews } from './govern.ts';
 import { redactLiterals } from './redact.ts';
 import { type ResolvedTable, resolveColumns, resolveTables, schemasOf } from './resolve.ts';
-import { rewriteCatalog, typeParameters, writtenParameters } from './rewrite.ts';
+import { listParameters, rewriteCatalog, typeParameters, writtenParameters } from './rewrite.ts';
 import { Batch } from './rows.ts';
 import { refuse } from './tree.ts';
 import type { Uses } from './walk.ts';
@@ -100,7 +100,12 @@ export class GovernedLakeSession implements LakeSession {
         return name === undefined ? [] : [[i + 1, name]];
       }),
     );
-    const first = await worker.describe(typeParameters(sql, given), governed);
+    const open: number[] = [];
+    for (const [n, type] of listParameters(sql)) {
+      if (type === '') open.push(n);
+      given.set(n, type === '' ? 'VARCHAR[]' : type);
+    }
+    const first = await describeLists(worker, sql, governed, given, open);
     for (const n of uses.parameters) if ((first.parameters[n - 1] ?? 0) === 0) given.set(n, 'VARCHAR');
     const typedSql = typeParameters(sql, given);
     const described = await worker.describe(typedSql, governed);
@@ -176,6 +181,25 @@ export class GovernedLakeSession implements LakeSession {
     this.#prepared.clear();
     this.#host.closed();
   }
+}
+
+/** Lists of an unknown type are tried in turn; the first that DuckDB can compare stays in `given`. */
+async function describeLists(
+  worker: WorkerProcess,
+  sql: string,
+  governed: GovernedViews,
+  given: Map<number, string>,
+  open: readonly number[],
+): Promise<Described> {
+  const candidates = open.length === 0 ? [] : ['BIGINT[]', 'DOUBLE[]', 'TIMESTAMPTZ[]', 'UUID[]', 'BOOLEAN[]'];
+  for (const candidate of candidates) {
+    try {
+      return await worker.describe(typeParameters(sql, given), governed);
+    } catch {
+      for (const n of open) given.set(n, candidate);
+    }
+  }
+  return worker.describe(typeParameters(sql, given), governed);
 }
 
 const emptyStatement: LakeStatement = {

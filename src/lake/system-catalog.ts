@@ -171,7 +171,7 @@ function segmentSource(folder: string): Sql {
   if (!any) return sql`(select null::bigint as seq, null::varchar as payload where false)`;
   const pattern = literal(join(folder, '*', '*.log'));
   return sql`read_csv(${pattern}, delim = '\t', quote = '', escape = '', comment = '#', header = false,
-    auto_detect = false, ignore_errors = true, null_padding = false, max_line_size = 8388608, new_line = '\n',
+    auto_detect = false, ignore_errors = true, null_padding = false, max_line_size = 8388608, new_line = '\\n',
     columns = {'seq': 'BIGINT', 'leaf': 'VARCHAR', 'chain': 'VARCHAR', 'salt': 'VARCHAR', 'payload': 'VARCHAR'})`;
 }
 

@@ -1,4 +1,4 @@
-import { DuckDBDecimalValue, DuckDBTypeId as Id } from '@duckdb/node-api';
+import { DuckDBDecimalValue, DuckDBTypeId as Id, LIST, listValue, VARCHAR } from '@duckdb/node-api';
 
 // Parameters arrive as text. Numbers are read here; for every other type DuckDB's own cast reads the text.
 
@@ -66,6 +66,8 @@ async function bindOne(connection, prepared, index, value) {
       return prepared.bindDecimal(index, readDecimal(index, value));
     case Id.BLOB:
       return prepared.bindBlob(index, readBytes(index, value));
+    case Id.LIST:
+      return bindList(connection, prepared, index, value);
     default:
       return bindByCast(connection, prepared, index, value, castNames.get(typeId));
   }
@@ -121,4 +123,28 @@ async function bindByCast(connection, prepared, index, value, castName) {
   const read = result.getRows()[0]?.[0] ?? null;
   if (read === null) throw new BadParameter(index, castName.toLowerCase(), '22007');
   prepared.bindValue(index, read, result.columnType(0));
+}
+
+/** `{a,"b c",NULL}` as Postgres writes arrays; one dimension. */
+async function bindList(connection, prepared, index, value) {
+  const type = prepared.parameterType(index);
+  const cast = await connection.prepare(`select try_cast($1 as ${String(type)})`);
+  cast.bindList(1, listValue(readArray(index, value)), LIST(VARCHAR));
+  const read = (await cast.runAndReadAll()).getRows()[0]?.[0] ?? null;
+  if (read === null) throw new BadParameter(index, 'array');
+  prepared.bindList(index, read, type);
+}
+
+function readArray(index, value) {
+  const text = value.trim();
+  if (text === '{}') return [];
+  const items = [];
+  const item = /\s*(?:"((?:[^"\\]|\\.)*)"|([^,{}"\s][^,{}"]*))\s*(,|\}$)/gsy;
+  item.lastIndex = 1;
+  for (let match = item.exec(text); match !== null; match = item.exec(text)) {
+    if (match[1] !== undefined) items.push(match[1].replaceAll(/\\(.)/gs, '$1'));
+    else items.push(/^null$/i.test(match[2].trim()) ? null : match[2].trim());
+    if (match[3] !== ',') return items;
+  }
+  throw new BadParameter(index, 'array', '22P02');
 }

@@ -59,9 +59,15 @@ export function postgresType(type) {
   return found === undefined ? text : { oid: found.oid, size: found.size };
 }
 
-/** OID of a parameter; 0 where DuckDB could not tell. @param {number} typeId */
-export function parameterOid(typeId) {
+/**
+ * OID of a parameter; 0 where DuckDB could not tell.
+ * @param {import('@duckdb/node-api').DuckDBPreparedStatement} prepared
+ * @param {number} index
+ */
+export function parameterOid(prepared, index) {
+  const typeId = prepared.parameterTypeId(index);
   if (typeId === Id.STRING_LITERAL) return 25;
   if (typeId === Id.INTEGER_LITERAL) return 20;
+  if (typeId === Id.LIST) return postgresType(prepared.parameterType(index)).oid;
   return scalars.get(typeId)?.oid ?? 0;
 }

@@ -79,7 +79,7 @@ async function describe({ sql, governed }) {
 function describePrepared(prepared) {
   const parameters = [];
   for (let i = 1; i <= prepared.parameterCount; i++) {
-    parameters[Number(prepared.parameterName(i)) - 1] = parameterOid(prepared.parameterTypeId(i));
+    parameters[Number(prepared.parameterName(i)) - 1] = parameterOid(prepared, i);
   }
   const known = Array.from({ length: prepared.columnCount }, (_, i) => prepared.columnTypeId(i) !== 0);
   const columns = known.map((isKnown, i) =>

@@ -36,7 +36,7 @@ export class Lexer {
     if (this.start >= this.limit) return false;
     const first = this.text.charCodeAt(this.start);
     if (isWordStart(first)) this.wordOrPrefixed(first);
-    else if (first === 0x27) this.take('constant', stringEnd(this.text, this.start, false));
+    else if (first === 0x27) this.take('constant', stringEnd(this.text, this.start, 'plain'));
     else if (first === 0x22) this.take('quoted', quotedEnd(this.text, this.start));
     else if (first === 0x24) this.dollar();
     else if (first === 0x2e && this.text.charCodeAt(this.start + 1) === 0x2e)
@@ -58,8 +58,8 @@ export class Lexer {
     const third = this.text.charCodeAt(this.start + 2);
     const unicode = letter === 0x75 && second === 0x26;
     if (second === 0x27 && (letter === 0x62 || letter === 0x78 || letter === 0x65))
-      this.take('constant', stringEnd(this.text, this.start + 1, letter === 0x65));
-    else if (unicode && third === 0x27) this.take('constant', stringEnd(this.text, this.start + 2, false));
+      this.take('constant', stringEnd(this.text, this.start + 1, letter === 0x65 ? 'escapes' : 'bits'));
+    else if (unicode && third === 0x27) this.take('constant', stringEnd(this.text, this.start + 2, 'plain'));
     else if (unicode && third === 0x22) this.take('quoted', quotedEnd(this.text, this.start + 2));
     else this.take('word', match(word, this.text, this.start) ?? this.start + 1);
   }
@@ -151,14 +151,14 @@ function commentEnd(text: string, at: number): number {
   return place;
 }
 
-/** @param open the place of the opening quote */
-function stringEnd(text: string, open: number, escapes: boolean): number {
+/** @param open the place of the opening quote; @param kind E'' escapes by backslash, B'' and X'' know no doubled quote */
+function stringEnd(text: string, open: number, kind: 'plain' | 'escapes' | 'bits'): number {
   let place = open + 1;
   while (place < text.length) {
     const code = text.charCodeAt(place);
-    if (escapes && code === 0x5c) place += 2;
+    if (kind === 'escapes' && code === 0x5c) place += 2;
     else if (code !== 0x27) place++;
-    else if (text.charCodeAt(place + 1) === 0x27) place += 2;
+    else if (kind !== 'bits' && text.charCodeAt(place + 1) === 0x27) place += 2;
     else {
       const again = match(continuation, text, place + 1);
       if (again === undefined) return place + 1;

@@ -129,8 +129,8 @@ describe('the lexer', () => {
   });
 
   test('a comment within a continued string: as Postgres, which the scanner of libpg-query refuses', () => {
-    expect(lexed("'a' --c\n 'b'")).toEqual(['constant 0-13']);
-    expect(lexed("E'a'--c\n'\\'' x")).toEqual(['constant 0-13', 'word 14-15']);
+    expect(lexed("'a' --c\n 'b'")).toEqual(['constant 0-12']);
+    expect(lexed("E'a'--c\n'\\'' x")).toEqual(['constant 0-12', 'word 13-14']);
   });
 
   test.each([

@@ -1,33 +1,21 @@
+import { readFileSync } from 'node:fs';
 import { beforeAll } from 'vitest';
 import type { CatalogSnapshot, FunctionInfo } from '../../../../src/catalog/model.ts';
 import type { GovernedPart, GovernedQuery, StatementContext } from '../../../../src/gateway/pg/governed.ts';
 import { governStatement, initStatementParser } from '../../../../src/gateway/pg/statement.ts';
-import type { Decision, Reason } from '../../../../src/kernel/decision.ts';
-import type { GroupName, PrincipalName } from '../../../../src/kernel/principal.ts';
-import type { Privilege } from '../../../../src/kernel/privilege.ts';
-import {
-  isWithin,
-  parseSecurableName,
-  type SecurableName,
-  withAncestors,
-} from '../../../../src/kernel/securable-name.ts';
-import type {
-  BoundRules,
-  ColumnMaskRule,
-  RowFilterRule,
-  Snapshot,
-  TableRules,
-} from '../../../../src/policy/model.ts';
+import type { PrincipalName } from '../../../../src/kernel/principal.ts';
+import { parseSecurableName, type SecurableName } from '../../../../src/kernel/securable-name.ts';
+import { compileFiles } from '../../../../src/policy/compile.ts';
+import type { Snapshot } from '../../../../src/policy/model.ts';
 import { catalogOf, people, sampleTables, table } from '../../../policy/fixture.ts';
 
-// The sample company's policy as a hand-made snapshot, so that the rewriter is tested by itself: analysts read shop
-// under rules, ana may also write (the test's own addition), sam is exempt, etl loads orders.
+// The sample company's policy, with two people who may write: one whom the rules bind, one whom they do not.
 
 export const { ana, sam, etl, nina } = people;
 
-/** Like ana, with MODIFY on shop.public. */
+/** Like nobody in the sample: bound by every rule, without a region, with MODIFY on shop. */
 export const writer = 'wanda@acme.test' as PrincipalName;
-/** Like sam, with MODIFY on shop.public: exempt and writing. */
+/** Like sam, with MODIFY on shop: exempt and writing. */
 export const steward = 'stefan@acme.test' as PrincipalName;
 
 const name = parseSecurableName;
@@ -66,88 +54,30 @@ export function catalog(): CatalogSnapshot {
   };
 }
 
-const rules: ReadonlyMap<string, TableRules> = new Map([
-  [
-    'shop.public.customers',
-    { filters: [filter('shop.public.customers')], masks: [mask('email'), mask('phone')] },
-  ],
-  ['shop.public.orders', { filters: [filter('shop.public.orders')], masks: [] }],
-]);
+/** The sample's own files, and grants that it does not have: two people who write, and one function. */
+const more = `
+kind: grants
+grants:
+  - { on: shop, to: [wanda@acme.test, stefan@acme.test], privileges: [USE CATALOG, USE SCHEMA, SELECT, MODIFY] }
+  - { on: shop.public.region_total, to: [analysts, wanda@acme.test], privileges: [EXECUTE] }
+`;
 
-function rule(policy: string) {
-  const expression = {} as RowFilterRule['expression'];
-  return { policy, on: name('shop'), expression, bindings: new Map(), audience: { to: [], except: [] } };
+async function compileSample(): Promise<Snapshot> {
+  const path = new URL('../../../../policies/sample.yaml', import.meta.url);
+  const sample = readFileSync(path, 'utf8').replace(
+    'stewards: { members: [sam@acme.test] }',
+    'stewards: { members: [sam@acme.test, stefan@acme.test] }',
+  );
+  const files = [
+    { path: 'sample.yaml', text: sample },
+    { path: 'more.yaml', text: more },
+  ];
+  const compiled = await compileFiles(files, catalog(), [ana, sam, nina, writer, steward], 0);
+  if (compiled.snapshot === undefined) throw new Error(JSON.stringify(compiled.findings));
+  return compiled.snapshot;
 }
 
-function filter(_table: string): RowFilterRule {
-  return { ...rule('own_region'), kind: 'row-filter' };
-}
-
-function mask(column: string): ColumnMaskRule {
-  return { ...rule(`mask_${column}`), kind: 'column-mask', column, strength: 0 };
-}
-
-function gates(principal: PrincipalName, privilege: Privilege, on: SecurableName): boolean {
-  const inShop = isWithin(on, name('shop'));
-  if (principal === nina || !inShop) return false;
-  const exempt = principal === etl;
-  switch (privilege) {
-    case 'USE CATALOG':
-    case 'USE SCHEMA':
-      return true;
-    case 'SELECT':
-      return !exempt || on === name('shop.public.orders');
-    case 'MODIFY':
-      return principal === writer || principal === steward || (exempt && on === name('shop.public.orders'));
-    case 'EXECUTE':
-      return on === name('shop.public.region_total');
-    default:
-      return false;
-  }
-}
-
-function decide(principal: PrincipalName, privilege: Privilege, on: SecurableName): Decision {
-  if (principal === nina)
-    return { effect: 'deny', because: [{ kind: 'gate-failed', gate: 'USE CATALOG', on: name('shop') }] };
-  const allowed = gates(principal, privilege, on);
-  const to = 'analysts' as GroupName;
-  const because: Reason = allowed
-    ? { kind: 'grant', privilege, on: name('shop'), to, via: [], gate: privilege }
-    : { kind: 'gate-failed', gate: privilege, on };
-  return { effect: allowed ? 'allow' : 'deny', because: [because] };
-}
-
-function bound(principal: PrincipalName, on: SecurableName): BoundRules {
-  const found = rules.get(on);
-  const exempt = principal === sam || principal === steward || principal === etl;
-  if (found === undefined || exempt)
-    return { filters: [], masks: new Map(), exemptFromAll: found !== undefined, reasons: [] };
-  return {
-    filters: found.filters,
-    masks: new Map(found.masks.map((one) => [one.column, one])),
-    exemptFromAll: false,
-    reasons: found.filters.map((one) => ({ kind: 'row-filter', policy: one.policy, on })),
-  };
-}
-
-export const snapshot: Snapshot = {
-  id: 'sample',
-  files: [],
-  catalog: catalog(),
-  decide,
-  tableRules: (on) => rules.get(on),
-  boundRules: bound,
-  binds: () => true,
-  groupsOf: () => new Set(),
-  attributes: () => new Map(),
-  principals: new Set(Object.values(people)),
-  groups: new Set(),
-  policies: [],
-  assumableRoles: () => [],
-  owner: (on) => (withAncestors(on).includes(name('shop')) ? ('platform' as GroupName) : undefined),
-  tags: () => new Map(),
-  nextExpiry: Number.POSITIVE_INFINITY,
-};
+export const snapshot = await compileSample();
 
 export function contextOf(principal: PrincipalName, more: Partial<StatementContext> = {}): StatementContext {
   return {
