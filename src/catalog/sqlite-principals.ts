@@ -42,6 +42,10 @@ export class SqlitePrincipals {
     return this.#database.transaction(() => this.#bindFirst(subject, now)).immediate();
   }
 
+  moveIssuer(from: string, to: string): number {
+    return this.#database.prepare(sql`UPDATE OR IGNORE principal SET issuer = ? WHERE issuer = ?`.text).run(to, from).changes;
+  }
+
   all(): readonly BoundPrincipal[] {
     const rows = this.#database.prepare(sql`SELECT * FROM principal ORDER BY name`.text).all();
     return (rows as PrincipalRow[]).map(toBound);

@@ -72,6 +72,10 @@ class SqliteStore implements CatalogStore {
     return this.#principals.all();
   }
 
+  moveIssuer(from: string, to: string): number {
+    return this.#principals.moveIssuer(from, to);
+  }
+
   quarantined(): readonly QuarantinedSubject[] {
     return this.#principals.quarantined();
   }

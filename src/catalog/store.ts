@@ -40,6 +40,8 @@ export interface CatalogStore {
     subject: { issuer: string; subject: string; name: PrincipalName; email?: string },
     now: number,
   ): Binding;
+  /** An issuer that moved to another URL: its subjects stay who they are. @returns how many moved */
+  moveIssuer(from: string, to: string): number;
   principals(): readonly BoundPrincipal[];
   quarantined(): readonly QuarantinedSubject[];
   /**

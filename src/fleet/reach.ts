@@ -21,7 +21,8 @@ export interface Reach {
 const nothing: Reach = { read: undefined, insert: undefined, write: undefined };
 
 /**
- * - no rules beneath: the base for gateway logins, a gated pass-through view (`governed`) for direct ones;
+ * - no rules beneath: the base for gateway logins, a gated pass-through view (`governed`) for direct ones; views of the
+ *   application always by a pass-through, which goes when somebody changes what they show;
  * - exempt from every rule: `clear` to read; exempt writers get the base through the gateway (COPY, ON CONFLICT);
  * - bound: `governed`; who is bound by a row filter inserts through `insert` and holds INSERT nowhere else.
  * Views are never written through us and never granted as they are when rules lie beneath them.
@@ -39,7 +40,7 @@ export function reachOf(
   const ruled = beneath.filter((name) => snapshot.tableRules(name) !== undefined);
   const isView = info.kind === 'VIEW' || info.kind === 'MATERIALIZED_VIEW';
   const writes = !isView && snapshot.decide(principal, 'MODIFY', table).effect === 'allow';
-  const unruled: Target = door === 'gateway' ? 'base' : 'governed';
+  const unruled: Target = door === 'gateway' && !isView ? 'base' : 'governed';
   if (ruled.length === 0) return all(unruled, writes);
   const bound = ruled.map((name) => snapshot.boundRules(principal, name));
   if (bound.every((rules) => rules.exemptFromAll))

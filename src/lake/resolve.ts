@@ -49,6 +49,12 @@ function resolveTable(
     const found = byName.get(keyOf([schema, use.table]));
     if (found !== undefined) return found;
   }
+  if (/^(pg_catalog|information_schema)$/i.test(use.schema) || /^(pg|duckdb|sqlite)_/i.test(use.table)) {
+    throw new WritError('refused_on_purpose', {
+      message: `the engine's own catalog (${use.table}) is not shown on the lake`,
+      hint: 'writ catalog ls lists the tables; DESCRIBE table tells the columns',
+    });
+  }
   const shown = [use.catalog, use.schema, use.table].filter((part) => part !== '').join('.');
   throw new WritError('no_such_table', { message: `relation ${JSON.stringify(shown)} does not exist` });
 }

@@ -183,7 +183,10 @@ export class GovernedLakeSession implements LakeSession {
   }
 }
 
-/** Lists of an unknown type are tried in turn; the first that DuckDB can compare stays in `given`. */
+const listTypes = ['VARCHAR[]', 'BIGINT[]', 'DOUBLE[]', 'TIMESTAMPTZ[]', 'UUID[]', 'BOOLEAN[]'];
+const maxTries = 40;
+
+/** Lists of an unknown type are tried in turn; what DuckDB can compare stays in `given`. */
 async function describeLists(
   worker: WorkerProcess,
   sql: string,
@@ -191,12 +194,15 @@ async function describeLists(
   given: Map<number, string>,
   open: readonly number[],
 ): Promise<Described> {
-  const candidates = open.length === 0 ? [] : ['BIGINT[]', 'DOUBLE[]', 'TIMESTAMPTZ[]', 'UUID[]', 'BOOLEAN[]'];
-  for (const candidate of candidates) {
+  const tries = Math.min(listTypes.length ** open.length, maxTries);
+  for (let i = 0; i < tries - 1; i++) {
+    for (const [place, n] of open.entries()) {
+      given.set(n, listTypes[Math.floor(i / listTypes.length ** place) % listTypes.length] ?? 'VARCHAR[]');
+    }
     try {
       return await worker.describe(typeParameters(sql, given), governed);
-    } catch {
-      for (const n of open) given.set(n, candidate);
+    } catch (error) {
+      if (!(error instanceof WritError) || error.sqlstate !== '42804') throw error;
     }
   }
   return worker.describe(typeParameters(sql, given), governed);

@@ -1,4 +1,4 @@
-import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CatalogInfo } from '../catalog/model.ts';
 import { type Endpoints, endpointsFile } from '../client/endpoints.ts';
@@ -36,7 +36,7 @@ function instanceConfig(settings: Settings, environment: DevEnvironment) {
     home, httpPort, pgPort, policies, logLevel,
     clusters: [{ name: 'main', adminUrl: environment.cluster.adminUrl }],
     catalogs: sampleCatalogs(home, environment),
-    issuers: [{ issuer: environment.identityProvider.issuer, audience: environment.identityProvider.audience }],
+    issuers: [{ issuer: environment.identityProvider.issuer, audience: environment.identityProvider.audience, formerly: formerIssuers(home, environment.identityProvider.issuer) }],
     tls: environment.certificate,
     allowPlaintextLoopback: true,
     hardenOnFirstStart: true,
@@ -49,6 +49,14 @@ function sampleCatalogs(home: string, environment: DevEnvironment): readonly Cat
     { name: 'lake' as SecurableName, kind: 'LAKE', location: environment.lakeFolder },
     { name: 'system' as SecurableName, kind: 'SYSTEM', location: join(home, 'audit') },
   ];
+}
+
+/** The embedded provider's URL holds its port; with port 0 it moves at every start, its people do not. */
+function formerIssuers(home: string, now: string): readonly string[] {
+  const file = join(home, 'idp', 'issuers.json');
+  const known = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as string[]) : [];
+  writeFileSync(file, JSON.stringify([...new Set([...known, now])]), { mode: 0o600 });
+  return known.filter((issuer) => issuer !== now);
 }
 
 function endpointsOf(instance: Instance, environment: DevEnvironment): Endpoints {

@@ -32,7 +32,8 @@ export interface InstanceConfig {
   readonly policies: string;
   readonly clusters: readonly { readonly name: string; readonly adminUrl: string }[];
   readonly catalogs: readonly CatalogInfo[];
-  readonly issuers: readonly { readonly issuer: string; readonly audience: string }[];
+  /** `formerly`: URLs under which the same issuer stood before; its subjects are moved. */
+  readonly issuers: readonly { readonly issuer: string; readonly audience: string; readonly formerly?: readonly string[] }[];
   readonly tls: { readonly certificate: string; readonly key: string };
   /** Plaintext from loopback addresses (`writ dev` only). */
   readonly allowPlaintextLoopback: boolean;
@@ -70,6 +71,7 @@ async function openRooms(config: InstanceConfig, closers: Closer[]): Promise<{ h
   closers.push(() => audit.close());
   const store = openSqliteStore({ file: join(config.home, 'catalog.db') });
   closers.push(() => store.close());
+  for (const { issuer, formerly = [] } of config.issuers) for (const from of formerly) store.moveIssuer(from, issuer);
   const clusters = new Map(config.clusters.map(({ name, adminUrl }) => [name, openCluster({ name, adminUrl })] as const));
   for (const cluster of clusters.values()) closers.push(() => cluster.close());
   for (const catalog of config.catalogs) store.putCatalog(catalog);

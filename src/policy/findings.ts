@@ -56,8 +56,8 @@ export function didYouMean(written: string, known: Iterable<string>): string {
   for (const name of known) {
     if (Math.abs(name.length - written.length) > 3) continue;
     const distance = editDistance(written, name);
-    if (distance <= Math.max(1, Math.min(3, Math.floor(name.length / 3))) && distance < (best?.distance ?? 9))
-      best = { name, distance };
+    const close = distance <= Math.min(3, Math.ceil(name.length / 3)) && distance < name.length;
+    if (close && distance < (best?.distance ?? 9)) best = { name, distance };
   }
   return best === undefined ? '' : `, did you mean ${JSON.stringify(best.name)}?`;
 }

@@ -29,7 +29,8 @@ function readOwner(entry: YamlValue, into: DocumentsUnderway): void {
   if (fields === undefined) return;
   readComment(fields.comment);
   const owner = fields.owner === undefined ? undefined : readPrincipal(fields.owner, 'owner');
-  if (owner !== undefined) into.owners.push({ on: readSecurables(fields.on), owner });
+  const on = readSecurables(fields.on);
+  if (owner !== undefined) into.owners.push({ on, owner });
 }
 
 function readGrant(entry: YamlValue, into: DocumentsUnderway, findings: Findings): void {

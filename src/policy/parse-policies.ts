@@ -42,7 +42,6 @@ function readPolicy(entry: YamlValue, findings: Findings): PolicyEntry | undefin
   if ((fields.rowFilter === undefined) === (fields.columnMask === undefined))
     findings.error('missing-key', entry.at, 'a policy needs "rowFilter" or "columnMask", one of both');
   const expression = (fields.rowFilter ?? fields.columnMask)?.text('the expression');
-  if (name === undefined || expression === undefined) return undefined;
   const kind = fields.rowFilter === undefined ? 'column-mask' : 'row-filter';
   if (kind === 'row-filter' && fields.strength !== undefined)
     findings.error(
@@ -50,10 +49,7 @@ function readPolicy(entry: YamlValue, findings: Findings): PolicyEntry | undefin
       fields.strength.at,
       'a row filter has no strength: all row filters must hold',
     );
-  return {
-    name,
-    kind,
-    expression,
+  const rest = {
     on: readSecurables(fields.on),
     match: (fields.match?.entries('match') ?? []).map(({ key, value }) => ({
       name: key,
@@ -65,4 +61,6 @@ function readPolicy(entry: YamlValue, findings: Findings): PolicyEntry | undefin
     strength: fields.strength?.integer('strength') ?? 0,
     clusters: readClusters(fields.clusters),
   };
+  if (name === undefined || expression === undefined) return undefined;
+  return { name, kind, expression, ...rest };
 }

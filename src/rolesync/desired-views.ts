@@ -8,7 +8,7 @@ import { identifier, join, qualified, sql } from '../kernel/sql.ts';
 import type { Snapshot } from '../policy/model.ts';
 import { isRuled, isView, type Need, needKey, needOf, type Needs, schemaOf, tableAt } from './needs.ts';
 import { relationRef, shadowView } from './shadow-view.ts';
-import type { RelationRef, ShadowView } from './state.ts';
+import { keyOf, type RelationRef, type ShadowView, type ViewPin } from './state.ts';
 import { copyView, type Replacement } from './view-copy.ts';
 
 // Which shadow views a database needs, each with what it is made from. Pure but for the parser, which is loaded before.
@@ -62,6 +62,7 @@ type Resolved =
       readonly kind: 'copied';
       readonly body: string;
       readonly refs: readonly RelationRef[];
+      readonly pins: readonly ViewPin[];
       readonly dependsOn: readonly string[];
       readonly functions: readonly { schema: string; name: string }[];
       readonly mentions: readonly string[];
@@ -86,13 +87,13 @@ class Copies {
     if (known !== undefined) return known;
     this.resolved.set(key, { kind: 'refused', because: 'it reads itself' });
     const shape = need.target === 'base' ? 'governed' : need.target;
-    const result = isRuled(this.snapshot, need.table) ? this.copy(need.table, need.door, shape) : passThrough(need);
+    const result = isRuled(this.snapshot, need.table) ? this.copy(need.table, need.door, shape) : passThrough(this.snapshot, need);
     this.resolved.set(key, result);
     return result;
   }
 
   private copy(table: TableInfo, door: Door, shape: Shape): Resolved {
-    const refs = new Map<string, RelationRef>();
+    const refs = new Map<SecurableName, RelationRef>();
     const dependsOn = new Set<string>();
     const mentions = new Set([lastPart(table.name)]);
     const copied = copyView(table.definition ?? '', {
@@ -104,7 +105,9 @@ class Copies {
       isAggregate: (name) => this.isAggregate(name),
     });
     if (copied.kind === 'refused') return copied;
-    return { ...copied, refs: [...refs.values()], dependsOn: [...dependsOn], mentions: [...mentions] };
+    const kept = [...refs.keys()].flatMap((name) => this.snapshot.catalog.tables.get(name) ?? []);
+    const pins = kept.flatMap((read) => pinsOf(this.snapshot, read, true));
+    return { ...copied, refs: [...refs.values()], pins, dependsOn: [...dependsOn], mentions: [...mentions] };
   }
 
   private replacement(
@@ -112,7 +115,7 @@ class Copies {
     name: string,
     door: Door,
     shape: Shape,
-    refs: Map<string, RelationRef>,
+    refs: Map<SecurableName, RelationRef>,
     dependsOn: Set<string>,
   ): Replacement {
     const table = tableAt(this.snapshot, this.catalog, schema, name);
@@ -196,8 +199,9 @@ class Copies {
       barrier: false,
       checkOption: false,
       body: result.body,
-      definition: createHash('md5').update(need.table.definition ?? '').digest('hex'),
+      definition: textHash(need.table),
       refs: result.refs,
+      pins: result.pins,
       dependsOn: result.dependsOn.flatMap((key) => {
         const inner = this.needs.get(key);
         if (inner === undefined) return [];
@@ -223,10 +227,26 @@ const isUnused = (need: Need): boolean =>
 
 const keyOfNeed = (need: Need): string => needKey(need.table.name, need.door, need.target);
 
-/** An unruled view for a direct login: as it is, behind the lease. */
-function passThrough(need: Need): Resolved {
+/** Views beneath a relation, each once; `self`: it too, if it is one. */
+function pinsOf(snapshot: Snapshot, table: TableInfo, self: boolean): readonly ViewPin[] {
+  if (!isView(table)) return [];
+  const { schema, name } = relationRef(table);
+  const beneath = (table.reads ?? []).flatMap((read) => {
+    const info = snapshot.catalog.tables.get(read);
+    return info === undefined ? [] : pinsOf(snapshot, info, true);
+  });
+  const all = self ? [{ schema, name, definition: textHash(table) }, ...beneath] : beneath;
+  return [...new Map(all.map((pin) => [keyOf(pin.schema, pin.name), pin])).values()];
+}
+
+const textHash = (view: TableInfo): string => createHash('md5').update(view.definition ?? '').digest('hex');
+
+/** An unruled view as it is, for direct logins behind the lease. */
+function passThrough(snapshot: Snapshot, need: Need): Resolved {
   const base = relationRef(need.table);
   const columns = [...need.table.columns].sort((a, b) => a.position - b.position).map((column) => identifier(column.name));
-  const body = sql`select ${join(columns)} from ${qualified(base.schema, base.name)} where (select writ.lease_live())`;
-  return { kind: 'copied', body: body.text, refs: [], dependsOn: [], functions: [], mentions: [base.name] };
+  const gate = need.door === 'direct' ? sql` where (select writ.lease_live())` : sql``;
+  const body = sql`select ${join(columns)} from ${qualified(base.schema, base.name)}${gate}`;
+  const pins = pinsOf(snapshot, need.table, false);
+  return { kind: 'copied', body: body.text, refs: [], pins, dependsOn: [], functions: [], mentions: [base.name, ...pins.map((pin) => pin.name)] };
 }

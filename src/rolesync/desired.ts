@@ -42,6 +42,10 @@ export function desiredState(snapshot: Snapshot, catalog: CatalogInfo, options: 
   const needs = collectNeeds(snapshot, catalog.name, principals);
   const built = buildViews(snapshot, catalog.name, needs);
   const build = new StateBuilder(catalog, principals);
+  // Roles of principals belong to the cluster: another database of it may still admit them.
+  for (const principal of principals.length === 0 ? [] : admittedElsewhere(snapshot, catalog)) {
+    for (const door of doors) build.principal(principal, door);
+  }
   for (const view of built.views) build.view(view, snapshot);
   build.compiledRoles([...needs.values()], built.views, snapshot);
   const usesViews = built.views.length > 0 || principals.length > 0;
@@ -57,6 +61,13 @@ export function desiredState(snapshot: Snapshot, catalog: CatalogInfo, options: 
     paused: new Set(),
   };
   return { state, notEnforced: [...built.notOffered, ...caveats(built.views, [...needs.values()], options)] };
+}
+
+function admittedElsewhere(snapshot: Snapshot, catalog: CatalogInfo): readonly PrincipalName[] {
+  const others = [...snapshot.catalog.catalogs.values()].filter(
+    (other) => other.kind === 'POSTGRES' && other.cluster === catalog.cluster && other.name !== catalog.name,
+  );
+  return others.flatMap((other) => admitted(snapshot, other.name));
 }
 
 class StateBuilder {
@@ -78,14 +89,22 @@ class StateBuilder {
     for (const [name, signature] of callable) {
       this.grant({ kind: 'function', schema: 'writ', name, signature }, managedRole, 'EXECUTE');
     }
-    for (const principal of principals) for (const door of doors) this.principal(principal, door);
+    // Through one role, so that a thousand principals do not make a thousand entries in the database's ACL.
+    const connect = compiledRole(`${this.catalog.name} connect`, 'connect');
+    this.role(connect, `writ: compiled ${this.catalog.name} connect`);
+    this.grant({ kind: 'database', name: this.catalog.database ?? '' }, connect, 'CONNECT');
+    for (const principal of principals) {
+      for (const door of doors) {
+        this.principal(principal, door);
+        this.member(connect, principalRole(principal, door));
+      }
+    }
   }
 
-  private principal(principal: PrincipalName, door: Door): void {
+  principal(principal: PrincipalName, door: Door): void {
     const role = principalRole(principal, door);
     this.role(role, `writ: ${principal} (${door})`);
     this.member(managedRole, role);
-    this.grant({ kind: 'database', name: this.catalog.database ?? '' }, role, 'CONNECT');
   }
 
   private role(name: ManagedRole['name'], comment: string): void {

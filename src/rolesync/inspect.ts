@@ -227,7 +227,7 @@ function lookOf(row: ObjectRow): string {
 
 function viewOf(row: ViewRow): ViewFact {
   const made = row.fingerprint ?? 'not ours';
-  const problem = row.moved === true ? 'moved' : row.altered ? 'altered' : !row.stands && row.state === 'made' ? 'missing' : undefined;
+  const problem = row.moved === true && row.stands ? 'moved' : row.altered ? 'altered' : !row.stands && row.state === 'made' ? 'missing' : undefined;
   const state = row.state === null || (row.state === 'made' && !row.stands) ? 'withdrawn' : row.stands ? 'made' : row.state;
   return {
     schema: row.schema,

@@ -63,6 +63,7 @@ export function shadowView(request: ShadowViewRequest): {
     body: null,
     definition: null,
     refs: [],
+    pins: [],
     dependsOn: [],
     mentions: [base.name],
   };

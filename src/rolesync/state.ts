@@ -54,6 +54,13 @@ export interface RelationRef {
   readonly name: string;
 }
 
+export interface ViewPin {
+  readonly schema: string;
+  readonly name: string;
+  /** md5 of its text. */
+  readonly definition: string;
+}
+
 /** Everything that a shadow view is made from; kept as JSON in writ.compiled_view, read by the event triggers. */
 export interface ShadowView {
   readonly schema: string;
@@ -73,6 +80,8 @@ export interface ShadowView {
   readonly definition: string | null;
   /** Tables that a copy reads as they are. */
   readonly refs: readonly RelationRef[];
+  /** The application's views beneath, however deep, by their text: one that is changed could show anything. */
+  readonly pins: readonly ViewPin[];
   /** Shadow views that a copy reads. */
   readonly dependsOn: readonly { readonly schema: string; readonly name: string }[];
   /** Relation names whose DDL concerns this view. */

@@ -139,6 +139,10 @@ begin
              where to_regclass(format('%I.%I', r ->> 'schema', r ->> 'name')) is distinct from (r ->> 'oid')::oid::regclass) then
     return 'a table that it reads is gone or another one';
   end if;
+  if exists (select from jsonb_array_elements(v.source -> 'pins') p
+             where md5(pg_get_viewdef(to_regclass(format('%I.%I', p ->> 'schema', p ->> 'name')))) is distinct from p ->> 'definition') then
+    return 'a view that it reads was changed';
+  end if;
   if exists (select from jsonb_array_elements(v.source -> 'dependsOn') d
              where to_regclass(format('%I.%I', d ->> 'schema', d ->> 'name')) is null) then
     return 'a view that it reads is withdrawn';

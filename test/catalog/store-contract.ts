@@ -160,6 +160,13 @@ function principalContract(store: () => CatalogStore): void {
       expect(store().bindPrincipal(renamed, 6)).toMatchObject({ kind: 'bound', principal: { name: ana } });
     });
 
+    test('an issuer that moved to another URL keeps its people', () => {
+      store().bindPrincipal(anaAtIdp, 5);
+      expect(store().moveIssuer(anaAtIdp.issuer, 'https://moved')).toBe(1);
+      expect(store().bindPrincipal({ ...anaAtIdp, issuer: 'https://moved' }, 6)).toMatchObject({ kind: 'bound', first: false });
+      expect(store().bindPrincipal(anaAtIdp, 7)).toMatchObject({ kind: 'quarantined' });
+    });
+
     test('another subject, or another issuer, with the same name is quarantined', () => {
       store().bindPrincipal(anaAtIdp, 5);
       for (const other of [

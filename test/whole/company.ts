@@ -3,11 +3,12 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
+import { inject } from 'vitest';
 import type { Endpoints } from '../../src/client/endpoints.ts';
 
 // The sample company as a stranger starts it: the built `writ dev` in a process of its own, a home of its own, free ports.
 
-const main = join(import.meta.dirname, '..', '..', 'dist', 'main.js');
+const main = join(inject('dist'), 'main.js');
 
 export interface Ran {
   readonly code: number;

@@ -36,12 +36,12 @@ async function everything(client: pg.Client, text: string): Promise<string> {
 /** Real addresses and phones of people outside EMEA and inside, as the superuser sees them. */
 async function secrets(): Promise<{ emails: string[]; phones: string[]; foreignNames: string[] }> {
   const admin = await company.admin();
-  const all = await admin.query<{ email: string; phone: string; name: string; region: string }>('select email, phone, name, region from public.customers');
+  const all = await admin.query<{ email: string; phone: string | null; name: string; region: string }>('select email, phone, name, region from public.customers');
   await admin.end();
   const inside = new Set(all.rows.filter((row) => row.region === 'EMEA').map((row) => row.name));
   return {
     emails: all.rows.map((row) => row.email),
-    phones: all.rows.map((row) => row.phone).filter((phone) => phone.length > 5),
+    phones: all.rows.flatMap((row) => row.phone ?? []).filter((phone) => phone.length > 5),
     foreignNames: all.rows.filter((row) => row.region !== 'EMEA' && !inside.has(row.name)).map((row) => row.name),
   };
 }
@@ -125,7 +125,7 @@ describe('as ana, directly', () => {
       "select oid::regclass::text as name from pg_class where relnamespace = 'public'::regnamespace and (relispartition or relkind in ('m', 'v')) and relkind <> 'i'",
     );
     const { rows: functions } = await admin.query<{ call: string }>(
-      `select p.oid::regproc || '(' || coalesce((select string_agg('null::' || t::regtype, ',') from unnest(p.proargtypes) t), '') || ')' as call
+      `select 'public.' || quote_ident(p.proname) || '(' || coalesce((select string_agg('null::' || t::regtype, ',') from unnest(p.proargtypes) t), '') || ')' as call
          from pg_proc p where p.pronamespace = 'public'::regnamespace and p.prosecdef and p.prorettype <> 'trigger'::regtype`,
     );
     await admin.end();

@@ -56,7 +56,6 @@ async function application(client: Client): Promise<Answers> {
       client,
       `insert into orders values (-1, 1, 'EMEA', -5, '${loadDay} 12:00:00+00')`,
     ),
-    parentDeletion: await failure(client, 'drop table customers'),
   };
   await client.query('begin');
   answers['upsert'] = await rows(
@@ -78,6 +77,11 @@ async function application(client: Client): Promise<Answers> {
   await client.query('truncate events_2025_01');
   answers['truncated'] = await rows(client, 'select count(*) from events');
   await client.query('rollback');
+  // Only that it is refused: the detail lists every view that depends on the table.
+  answers['drop'] = await client.query('drop table customers').then(
+    () => 'no error',
+    (error: DatabaseError) => error.code,
+  );
   answers['totals'] = await wrongTotals(client);
   return answers;
 }

@@ -174,8 +174,12 @@ const texts: readonly MatrixRow[] = [
   },
 ];
 
-function cast(from: ExpressionType, to: ExpressionType): MatrixRow {
-  const names = typeNames[to];
+// No wider than the integer needs: beside DECIMAL(38, 0) DuckDB would round other numerics' fractions away.
+const decimals = { integer: sql`DECIMAL(10, 0)`, bigint: sql`DECIMAL(19, 0)` };
+
+function cast(from: 'integer' | 'bigint' | 'boolean' | 'uuid', to: ExpressionType): MatrixRow {
+  const decimal = to === 'numeric' && (from === 'integer' || from === 'bigint') ? decimals[from] : undefined;
+  const names = decimal === undefined ? typeNames[to] : { ...typeNames[to], duckdb: decimal, trino: decimal };
   return {
     operator: '::',
     operands: [from],

@@ -50,7 +50,7 @@ export function parseExpression(
   if (unfit !== undefined) return failed('expression-syntax', unfit.message, unfit.offset);
   const parsed = parse(text);
   if ('message' in parsed) return failed('expression-syntax', parsed.message, parsed.offset);
-  const reading: Reading = { columns, issues: [], groups: [] };
+  const reading: Reading = { columns, issues: [], groups: [], depth: 0 };
   const part = readNode(parsed.node, reading, prefix.length);
   const expression = part === undefined ? undefined : wantType(part, wanted, reading);
   const offsetOf = offsets(text);

@@ -32,7 +32,8 @@ const dialect: Dialect = {
 function decimal(value: string): Sql {
   const [whole = '0', fraction = ''] = value.replace('-', '').split('.');
   const scale = fraction.length;
-  const precision = Math.max(1, whole.replace(/^0+/, '').length + scale);
+  // One digit before the point at least: DuckDB shows a DECIMAL(1, 1) as `.5`.
+  const precision = Math.min(38, Math.max(1, whole.replace(/^0+/, '').length) + scale);
   return sql`CAST(${literal(value)} AS DECIMAL(${integer(precision)}, ${integer(scale)}))`;
 }
 

@@ -12,6 +12,9 @@ const dialect: Dialect = {
     return value === null ? sql`NULL::${name}` : sql`${literal(String(value))}::${name}`;
   },
 
+  // Two columns may have collations that exclude each other, which is an error at run time.
+  comparand: (operand) => sql`(${operand} COLLATE pg_catalog."C")`,
+
   // Without the cast Postgres would read ANY ((SELECT …)) as a subquery of rows.
   any(operand, attribute, context) {
     const array = typeNames['text[]'].postgres;

@@ -11,6 +11,8 @@ export interface Dialect {
   literal(value: string | number | boolean | null, type: ExpressionType): Sql;
   /** `operand = any(attribute('name'))`: NULL operand gives NULL, but an empty array gives false. */
   any(operand: Sql, attribute: string, context: PrintContext): Sql;
+  /** Makes a text comparison of more than a column with literals free of the operands' collations. */
+  comparand?(operand: Sql): Sql;
   /** Three-valued IN. */
   in(operand: Sql, list: readonly Sql[], type: ExpressionType, negated: boolean): Sql;
 }
@@ -23,7 +25,13 @@ export function printExpression(expression: Expression, context: PrintContext, d
       return context.column(expression.name);
     case 'literal':
       return dialect.literal(expression.value, expression.type);
-    case 'compare':
+    case 'compare': {
+      const { left, right, operator } = expression;
+      return row(operator, [left.type, right.type])[dialect.engine](
+        compared([left, right], print, dialect),
+        print(right),
+      );
+    }
     case 'arithmetic':
       return byMatrix(expression.operator, [expression.left, expression.right], print, dialect);
     case 'concat':
@@ -44,13 +52,17 @@ export function printExpression(expression: Expression, context: PrintContext, d
         : sql`(${print(expression.operand)} IS NULL)`;
     case 'in':
       return dialect.in(
-        print(expression.operand),
+        compared([expression.operand, ...expression.list], print, dialect),
         expression.list.map(print),
         expression.operand.type,
         expression.negated,
       );
     case 'any':
-      return dialect.any(print(expression.operand), attributeName(expression.array), context);
+      return dialect.any(
+        compared([expression.operand], print, dialect),
+        attributeName(expression.array),
+        context,
+      );
     case 'case':
       return printCase(expression, print);
     case 'coalesce':
@@ -67,6 +79,20 @@ export function printExpression(expression: Expression, context: PrintContext, d
 }
 
 type Print = (part: Expression) => Sql;
+
+/** The first operand of a comparison. A lone column beside literals stays as it is, so that an index can serve it. */
+function compared(operands: readonly Expression[], print: Print, dialect: Dialect): Sql {
+  const [first, ...others] = operands;
+  if (first === undefined) throw new WritError('internal', { message: 'a comparison of nothing' });
+  const simple = (part: Expression) => part.kind === 'column' || isConstant(part);
+  const plain = operands.every(simple) && (isConstant(first) || others.every(isConstant));
+  const printed = print(first);
+  return first.type !== 'text' || plain || dialect.comparand === undefined
+    ? printed
+    : dialect.comparand(printed);
+}
+
+const isConstant = (part: Expression): boolean => part.kind === 'literal' || part.kind === 'principal';
 
 function byMatrix(
   operator: MatrixOperator,

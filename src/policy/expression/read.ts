@@ -34,7 +34,10 @@ export interface Reading {
   readonly issues: ExpressionIssue[];
   /** Groups that `is_member` asks for. */
   readonly groups: { readonly name: string; readonly at: number }[];
+  depth: number;
 }
+
+const maximumDepth = 200;
 
 export function issue(reading: Reading, rule: ExpressionRule, at: number, message: string): undefined {
   reading.issues.push({ rule, message, at });
@@ -43,6 +46,15 @@ export function issue(reading: Reading, rule: ExpressionRule, at: number, messag
 
 /** @returns undefined after noting at least one issue. */
 export function readNode(node: Node, reading: Reading, near: number): Part | undefined {
+  if (reading.depth >= maximumDepth)
+    return issue(reading, 'expression-syntax', near, 'an expression is nested too deeply');
+  reading.depth++;
+  const part = readKind(node, reading, near);
+  reading.depth--;
+  return part;
+}
+
+function readKind(node: Node, reading: Reading, near: number): Part | undefined {
   if ('ColumnRef' in node) return readColumn(node.ColumnRef, reading, near);
   if ('A_Const' in node) return readConstant(node.A_Const, reading, near);
   if ('A_Expr' in node) return readOperator(node.A_Expr, reading, node.A_Expr.location ?? near);

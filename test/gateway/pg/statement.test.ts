@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { governStatement } from '../../../src/gateway/pg/statement.ts';
+import { formatReason } from '../../../src/kernel/decision.ts';
 import type { PrincipalName } from '../../../src/kernel/principal.ts';
+import { parseSecurableName } from '../../../src/kernel/securable-name.ts';
+import { compileFiles } from '../../../src/policy/compile.ts';
 import { catalogOf, people, table } from '../../policy/fixture.ts';
 import {
   ana,
-  contextOf,
   etl,
   govern,
   loadParser,
@@ -189,23 +190,15 @@ describe('what is sent', () => {
     );
   });
 
-  test('the database that the catalog is may be written for the catalog', () => {
-    const catalog = catalogOf({ sales: 'POSTGRES' }, [table('sales.public.t', { id: 'bigint' })]);
-    const context = contextOf(ana, { catalog: [...catalog.catalogs.keys()][0] ?? contextOf(ana).catalog });
-    const catalogs = new Map(
-      [...catalog.catalogs].map(([name, info]) => [name, { ...info, database: 'db1' }]),
-    );
-    const snapshot = {
-      ...context.snapshot,
-      catalog: { ...catalog, catalogs },
-      decide: () => ({ effect: 'allow', because: [] }) as const,
-    };
-    expect(governStatement('select * from db1.public.t', { ...context, snapshot }).text).toBe(
-      'select * from "public"."t"',
-    );
-    expect(governStatement('select * from db2.public.t', { ...context, snapshot }).refusal?.sqlstate).toBe(
-      '0A000',
-    );
+  test('the database that the catalog is may be written for the catalog', async () => {
+    const found = catalogOf({ sales: 'POSTGRES' }, [table('sales.public.t', { id: 'bigint' })]);
+    const catalogs = new Map([...found.catalogs].map(([name, info]) => [name, { ...info, database: 'db1' }]));
+    const grants = 'kind: grants\ngrants: [{ on: sales, to: all users, privileges: [ALL PRIVILEGES] }]\n';
+    const files = [{ path: 'grants.yaml', text: grants }];
+    const { snapshot } = await compileFiles(files, { ...found, catalogs }, [ana], 0);
+    const more = { catalog: parseSecurableName('sales'), ...(snapshot === undefined ? {} : { snapshot }) };
+    expect(outcome(govern('select * from db1.public.t', ana, more))).toBe('select * from "public"."t"');
+    expect(govern('select * from db2.public.t', ana, more).refusal?.sqlstate).toBe('0A000');
   });
 });
 
@@ -328,7 +321,14 @@ describe('the record', () => {
 
   test('reasons: grants and the rules that bind', () => {
     const { because } = partOf(govern('select 1 from customer_orders')).decision;
-    expect(because.map((reason) => reason.kind)).toEqual(['grant', 'row-filter', 'row-filter']);
+    expect(because.map(formatReason)).toEqual([
+      'USE CATALOG on shop granted to analysts',
+      'USE SCHEMA on shop granted to analysts',
+      'SELECT on shop granted to analysts',
+      'row filter own_region on metastore',
+      'column mask mask_email on metastore',
+      'column mask mask_phone on metastore',
+    ]);
   });
 
   test('an alias that renames columns is seen through', () => {

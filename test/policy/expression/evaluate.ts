@@ -1,0 +1,159 @@
+import type { Expression } from '../../../src/policy/expression/model.ts';
+import { attributes, groups, principal } from './expression-cases.ts';
+
+// What an expression means, written down once more, apart from any engine: the oracle that engines are held to.
+
+type Value = string | bigint | boolean | null;
+
+const unit = 10n ** 20n;
+
+/** Integers as bigint; numerics as bigint times 10^20; times and dates as sortable text. */
+export function readValue(text: string | null, type: Expression['type']): Value {
+  if (text === null) return null;
+  switch (type) {
+    case 'integer':
+    case 'bigint':
+      return BigInt(text);
+    case 'numeric': {
+      const [whole = '0', fraction = ''] = text.replace('-', '').split('.');
+      const size = BigInt(whole) * unit + BigInt(fraction.padEnd(20, '0'));
+      return text.startsWith('-') ? -size : size;
+    }
+    case 'boolean':
+      return text === 'true';
+    case 'timestamp':
+    case 'timestamptz': {
+      const [, seconds = '', fraction = ''] = /^(.{19})(?:\.(\d+))?/.exec(text) ?? [];
+      return `${seconds}.${fraction.padEnd(6, '0')}`;
+    }
+    default:
+      return text;
+  }
+}
+
+/** The value as comparable text: what both engines' answers are brought to. */
+export function showValue(value: Value, type: Expression['type']): string | null {
+  if (value === null) return null;
+  if (type !== 'numeric') return String(value);
+  const size = value as bigint;
+  const text = `${size < 0n ? -size : size}`.padStart(21, '0');
+  const shown = `${text.slice(0, -20)}.${text.slice(-20)}`.replace(/\.?0+$/, '');
+  return size < 0n ? `-${shown}` : shown;
+}
+
+type Row = Readonly<Record<string, string | null>>;
+
+export function evaluate(e: Expression, row: Row): Value {
+  const of = (part: Expression) => evaluate(part, row);
+  switch (e.kind) {
+    case 'column':
+      return readValue(row[e.name] ?? null, e.type);
+    case 'literal':
+      return readValue(e.value === null ? null : String(e.value), e.type);
+    case 'compare':
+      return compare(e.operator, of(e.left), of(e.right));
+    case 'and':
+      return every(e.operands.map(of), false);
+    case 'or':
+      return every(e.operands.map(of), true);
+    case 'not': {
+      const value = of(e.operand);
+      return value === null ? null : !value;
+    }
+    case 'is-null':
+      return (of(e.operand) === null) !== e.negated;
+    case 'in': {
+      const found = every(
+        e.list.map((item) => compare('=', of(e.operand), of(item))),
+        true,
+      );
+      return found === null ? null : found !== e.negated;
+    }
+    case 'any': {
+      const values = e.array.kind === 'attribute' ? (attributes[e.array.name] ?? []) : [];
+      const operand = of(e.operand);
+      return every(
+        values.map((value) => compare('=', operand, value)),
+        true,
+      );
+    }
+    case 'case': {
+      const branch = e.branches.find(({ when }) => of(when) === true);
+      return of(branch === undefined ? e.otherwise : branch.then);
+    }
+    case 'coalesce':
+      return e.operands.map(of).find((value) => value !== null) ?? null;
+    case 'concat': {
+      const [a, b] = [of(e.left), of(e.right)];
+      return a === null || b === null ? null : `${String(a)}${String(b)}`;
+    }
+    case 'arithmetic':
+      return calculate(e.operator, of(e.left), of(e.right), e.type === 'numeric');
+    case 'call':
+      return call(e.function, e.arguments.map(of));
+    case 'cast': {
+      const value = of(e.operand);
+      if (value === null || e.type === 'bigint') return value;
+      return e.type === 'numeric' ? (value as bigint) * unit : String(value);
+    }
+    case 'principal':
+      return principal;
+    case 'is-member':
+      return groups.includes(e.group);
+    case 'attribute':
+      throw new Error('an attribute stands in any() only');
+  }
+}
+
+function compare(operator: string, a: Value, b: Value): boolean | null {
+  if (a === null || b === null) return null;
+  switch (operator) {
+    case '=':
+      return a === b;
+    case '<>':
+      return a !== b;
+    case '<':
+      return a < b;
+    case '<=':
+      return a <= b;
+    case '>':
+      return a > b;
+    default:
+      return a >= b;
+  }
+}
+
+/** Three-valued: `decisive` true is OR, false is AND. */
+function every(values: readonly Value[], decisive: boolean): boolean | null {
+  if (values.includes(decisive)) return decisive;
+  return values.includes(null) ? null : !decisive;
+}
+
+function calculate(operator: string, a: Value, b: Value, scaled: boolean): Value {
+  if (a === null || b === null) return null;
+  const [x, y] = [a as bigint, b as bigint];
+  if (operator === '+') return x + y;
+  if (operator === '-') return x - y;
+  return scaled ? (x * y) / unit : x * y;
+}
+
+function call(name: string, parts: readonly Value[]): Value {
+  if (parts.some((part) => part === null)) return null;
+  const [text = '', first = 0, second = undefined] = parts;
+  const points = [...String(text)];
+  const n = Number(first);
+  switch (name) {
+    case 'left':
+      return points.slice(0, n).join('');
+    case 'right':
+      return n === 0 ? '' : points.slice(-n).join('');
+    case 'substring':
+      return points.slice(n - 1, second === undefined ? undefined : n - 1 + Number(second)).join('');
+    case 'split_part':
+      return String(text).split(String(first))[Number(second) - 1] ?? '';
+    case 'length':
+      return BigInt(points.length);
+    default:
+      throw new Error(`no such function ${name}`);
+  }
+}
