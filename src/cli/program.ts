@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { auditCommands } from './commands/audit.ts';
+import { configCommands } from './commands/config.ts';
 import { inspectCommands } from './commands/inspect.ts';
 import { policyCommands } from './commands/policy.ts';
 import { signInCommands } from './commands/sign-in.ts';
@@ -24,6 +25,7 @@ export async function runProgram(argv: readonly string[], context: CliContext, i
   syncCommands(program, context);
   inspectCommands(program, context);
   auditCommands(program, context);
+  configCommands(program, context);
   inheritExit(program);
   try {
     await program.parseAsync([...argv], { from: 'user' });

@@ -20,7 +20,7 @@ const texts = words(`
   formatreadablesize from_base64 from_binary from_hex hash hex instr jaccard jaro_similarity jaro_winkler_similarity
   lcase left left_grapheme len length length_grapheme levenshtein lower lpad ltrim md5 md5_number md5_number_lower
   md5_number_upper mismatches nfc_normalize octet_length ord parse_dirname parse_dirpath parse_filename
-  parse_formatted_bytes parse_path pg_size_pretty position prefix printf regexp_escape regexp_extract
+  parse_path pg_size_pretty position prefix printf regexp_escape regexp_extract
   regexp_extract_all regexp_full_match regexp_matches regexp_replace regexp_split_to_array regexp_split_to_table
   repeat replace reverse right right_grapheme rpad rtrim sha1 sha256 split split_part starts_with str_split
   str_split_regex string_split string_split_regex string_to_array strip_accents strlen strpos substr substring
@@ -94,6 +94,13 @@ const scalarAndAggregate: ReadonlySet<string> = new Set([
 const inWindows: ReadonlySet<string> = new Set([...aggregates, ...windows]);
 /** Table functions that make rows out of their arguments alone. */
 const generators: ReadonlySet<string> = new Set(['range', 'generate_series', 'unnest']);
+
+/** Functions whose first argument names a part of a time (`'year'`). */
+const timeParts: ReadonlySet<string> = new Set(
+  words('date_diff date_part date_sub date_trunc datediff datepart datesub datetrunc'),
+);
+
+export const takesTimePart = (name: string): boolean => timeParts.has(name.toLowerCase());
 
 /** Whether a name may be called in an expression (DuckDB's names are case-insensitive). */
 export const isAllowedFunction = (name: string): boolean => scalarAndAggregate.has(name.toLowerCase());

@@ -17,31 +17,27 @@ export function checkText(text: string): void {
  * What one statement uses, from DuckDB's own parse tree of it. `undefined`: an empty statement.
  * @throws syntax_error with the position, refused_on_purpose
  */
-export function analyze(text: string, treeJson: string): Uses | undefined {
+export function analyze(treeJson: string): Uses | undefined {
   const tree = JSON.parse(treeJson) as Json;
   if (!isObject(tree)) return refuse('a statement without a tree');
-  if (tree['error'] !== false) throw parseError(text, tree);
+  if (tree['error'] !== false) throw parseError(tree);
   const statements = Array.isArray(tree['statements']) ? tree['statements'] : [];
   if (statements.length > 1) refuse('several statements at once');
   const first = statements[0];
   return first === undefined ? undefined : walkStatement(first);
 }
 
-function parseError(text: string, tree: { readonly [key: string]: Json | undefined }): WritError {
+function parseError(tree: { readonly [key: string]: Json | undefined }): WritError {
   if (tree['error_type'] === 'not implemented') {
     return new WritError('refused_on_purpose', {
       message: 'only SELECT statements are supported on the lake',
       hint: 'the lake is read-only; see docs/differences.md',
     });
   }
-  const message = typeof tree['error_message'] === 'string' ? tree['error_message'].split('\n')[0] : undefined;
+  const message =
+    typeof tree['error_message'] === 'string' ? tree['error_message'].split('\n')[0] : undefined;
+  // Characters from 0, unlike the byte offsets inside the tree.
   const at = Number(tree['position']);
-  const position = Number.isSafeInteger(at) ? { position: characterPosition(text, at) } : {};
+  const position = Number.isSafeInteger(at) ? { position: at + 1 } : {};
   return new WritError('syntax_error', { ...(message === undefined ? {} : { message }), ...position });
-}
-
-/** Byte offset → 1-based position in characters, as Postgres counts. */
-function characterPosition(text: string, byteOffset: number): number {
-  const before = Buffer.from(text, 'utf8').subarray(0, byteOffset).toString('utf8');
-  return [...before].length + 1;
 }

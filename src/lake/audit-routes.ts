@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { type Checkpoint, formatCheckpoint, parseCheckpoint, verifyAuditLog } from '../audit/verify.ts';
 import type { AuditLog, NewEvent } from '../audit/log-interface.ts';
+import { type Checkpoint, formatCheckpoint, parseCheckpoint, verifyAuditLog } from '../audit/verify.ts';
 import { formatDecision, formatReason } from '../kernel/decision.ts';
 import { toWritError, WritError } from '../kernel/errors.ts';
 import { type Caller, type Route, route } from '../kernel/route.ts';
@@ -25,61 +25,126 @@ const mostRows = 100_000;
 export function auditRoutes(options: AuditRouteOptions): readonly Route[] {
   return [
     route({
-      method: 'post', path: '/api/v1/audit/query', summary: 'Ask the audit log in SQL', input: z.object({ sql: z.string() }), output: z.unknown(),
-      requires: { kind: 'signed-in' }, run: (input, caller) => query(options, input.sql, caller),
+      method: 'post',
+      path: '/api/v1/audit/query',
+      summary: 'Ask the audit log in SQL',
+      input: z.object({ sql: z.string() }),
+      output: z.unknown(),
+      requires: { kind: 'signed-in' },
+      run: (input, caller) => query(options, input.sql, caller),
     }),
     route({
-      method: 'get', path: '/api/v1/audit/verify', summary: 'Check the chain of every record', input: z.object({ since: z.string().optional() }), output: z.unknown(),
+      method: 'get',
+      path: '/api/v1/audit/verify',
+      summary: 'Check the chain of every record',
+      input: z.object({ since: z.string().optional() }),
+      output: z.unknown(),
       requires: { kind: 'privilege', privilege: 'MANAGE', on: () => metastore },
-      run: async (input) => verify(options.audit, input.since === undefined ? undefined : parseCheckpoint(input.since)),
+      run: async (input) =>
+        verify(options.audit, input.since === undefined ? undefined : parseCheckpoint(input.since)),
     }),
   ];
 }
 
 async function query(options: AuditRouteOptions, text: string, caller: Caller): Promise<object> {
-  if (options.currentSnapshot().decide(caller.principal, 'USE CATALOG', options.catalog).effect === 'deny' && !caller.operator) {
+  if (
+    options.currentSnapshot().decide(caller.principal, 'USE CATALOG', options.catalog).effect === 'deny' &&
+    !caller.operator
+  ) {
     throw refused(options, caller, undefined);
   }
-  const session = await options.engine.open(options.catalog, caller.principal, { asOperator: caller.operator });
+  const session = await options.engine.open(options.catalog, caller.principal, {
+    asOperator: caller.operator,
+  });
   const started = options.now();
   const statementId = options.uuid();
-  const common = { principal: caller.principal, credential: caller.credential, catalog: options.catalog, client: { address: caller.address, application: 'http' } };
+  const common = {
+    principal: caller.principal,
+    credential: caller.credential,
+    catalog: options.catalog,
+    client: { address: caller.address, application: 'http' },
+  };
   try {
-    const statement = await session.prepare(text, options.currentSnapshot());
-    await options.audit.written(options.audit.append({ ...common, ...beginOf(statement, statementId), policyVersion: options.currentSnapshot().id }));
+    const statement = await session.prepare(text, options.currentSnapshot()).catch((thrown: unknown) => {
+      const { sqlstate, message } = toWritError(thrown);
+      const unread = { command: 'UNKNOWN', statement: `<not understood, ${Buffer.byteLength(text)} bytes>`, tables: [], columns: [] };
+      options.audit.append({ ...common, kind: 'statement.begin', statementId, ...unread, decision: 'deny', sqlstate, message });
+      throw thrown;
+    });
+    await options.audit.written(
+      options.audit.append({
+        ...common,
+        ...beginOf(statement, statementId),
+        policyVersion: options.currentSnapshot().id,
+      }),
+    );
     if (statement.decision.effect === 'deny') throw refused(options, caller, statement);
     const answer = await collect(session.run(statement, []), await session.describe(statement));
-    options.audit.append({ ...common, kind: 'statement.end', statementId, rows: answer.rows.length, durationMs: options.now() - started });
+    options.audit.append({
+      ...common,
+      kind: 'statement.end',
+      statementId,
+      rows: answer.rows.length,
+      durationMs: options.now() - started,
+    });
     return answer;
   } catch (thrown) {
     const error = toWritError(thrown);
-    options.audit.append({ ...common, kind: 'statement.end', statementId, durationMs: options.now() - started, sqlstate: error.sqlstate, message: error.message });
+    options.audit.append({
+      ...common,
+      kind: 'statement.end',
+      statementId,
+      durationMs: options.now() - started,
+      sqlstate: error.sqlstate,
+      message: error.message,
+    });
     throw error;
   } finally {
     await session.close();
   }
 }
 
-function beginOf(statement: LakeStatement, statementId: string): Extract<NewEvent, { kind: 'statement.begin' }> {
+function beginOf(
+  statement: LakeStatement,
+  statementId: string,
+): Extract<NewEvent, { kind: 'statement.begin' }> {
   return {
-    kind: 'statement.begin', statementId, command: statement.command, statement: statement.redacted, tables: statement.tables, columns: statement.columns,
-    decision: statement.decision.effect, reasons: statement.decision.because.map(formatReason),
+    kind: 'statement.begin',
+    statementId,
+    command: statement.command,
+    statement: statement.redacted,
+    tables: statement.tables,
+    columns: statement.columns,
+    decision: statement.decision.effect,
+    reasons: statement.decision.because.map(formatReason),
   };
 }
 
 type Batches = ReturnType<Awaited<ReturnType<LakeEngine['open']>>['run']>;
 
-async function collect(batches: Batches, described: readonly { name: string }[]): Promise<{ columns: readonly string[]; rows: readonly (readonly (string | null)[])[] }> {
+async function collect(
+  batches: Batches,
+  described: readonly { name: string }[],
+): Promise<{ columns: readonly string[]; rows: readonly (readonly (string | null)[])[] }> {
   const rows: (readonly (string | null)[])[] = [];
   for await (const batch of batches) {
     rows.push(...batch.rows);
-    if (rows.length > mostRows) throw new WritError('too_large', { message: `more than ${mostRows} rows`, hint: 'add a LIMIT, or connect to the catalog with a Postgres client' });
+    if (rows.length > mostRows)
+      throw new WritError('too_large', {
+        message: `more than ${mostRows} rows`,
+        hint: 'add a LIMIT, or connect to the catalog with a Postgres client',
+      });
   }
   return { columns: described.map((column) => column.name), rows };
 }
 
-function refused(options: AuditRouteOptions, caller: Caller, statement: LakeStatement | undefined): WritError {
-  const decision = statement?.decision ?? options.currentSnapshot().decide(caller.principal, 'USE CATALOG', options.catalog);
+function refused(
+  options: AuditRouteOptions,
+  caller: Caller,
+  statement: LakeStatement | undefined,
+): WritError {
+  const decision =
+    statement?.decision ?? options.currentSnapshot().decide(caller.principal, 'USE CATALOG', options.catalog);
   return new WritError('permission_denied', {
     message: `permission denied on ${statement?.tables.join(', ') ?? options.catalog}`,
     detail: formatDecision(decision),

@@ -25,7 +25,8 @@ export async function discoverLake(catalog: SecurableName, location: string): Pr
         const pattern = join(schema, table, '*.parquet');
         if (!hasParquet(join(location, schema, table))) continue;
         const described = await connection.runAndReadAll(
-          sql`describe select * from read_parquet(${literal(join(location, pattern))}, hive_partitioning = false)`.text,
+          sql`describe select * from read_parquet(${literal(join(location, pattern))}, hive_partitioning = false)`
+            .text,
         );
         tables.push({
           name: child(schemaName, table),

@@ -1,6 +1,6 @@
+import type { Decision } from '../kernel/decision.ts';
 import type { PrincipalName } from '../kernel/principal.ts';
 import type { SecurableName } from '../kernel/securable-name.ts';
-import type { Decision } from '../kernel/decision.ts';
 import type { Snapshot } from '../policy/model.ts';
 
 // Governed SQL on DuckDB, for catalogs of kind LAKE and SYSTEM. One worker process per identity.
@@ -48,10 +48,7 @@ export interface LakeSession {
   /** Columns without running (Describe). */
   describe(statement: LakeStatement): Promise<readonly ResultColumn[]>;
   /** Batches of rows; the consumer's pace is the producer's (backpressure). @throws query_failed with DuckDB's error, made safe */
-  run(
-    statement: LakeStatement,
-    parameters: readonly (string | null)[],
-  ): AsyncIterable<LakeBatch>;
+  run(statement: LakeStatement, parameters: readonly (string | null)[]): AsyncIterable<LakeBatch>;
   /** Stops everything that runs in this session; it throws `cancelled`. */
   interrupt(): void;
   close(): Promise<void>;

@@ -1,4 +1,4 @@
-import { join as joinPath } from 'node:path';
+import { resolve } from 'node:path';
 import type { CatalogInfo, TableInfo } from '../catalog/model.ts';
 import { WritError } from '../kernel/errors.ts';
 import type { PrincipalName } from '../kernel/principal.ts';
@@ -14,7 +14,14 @@ import type { GovernedViews } from './worker-process.ts';
 // stand in the person's own worker, so what a text can name there is governed whatever the text is.
 
 /** Names that DuckDB keeps for itself; a catalog of such a name has another one inside. */
-const reserved: ReadonlySet<string> = new Set(['system', 'temp', 'memory', 'pg_catalog', 'information_schema', 'main']);
+const reserved: ReadonlySet<string> = new Set([
+  'system',
+  'temp',
+  'memory',
+  'pg_catalog',
+  'information_schema',
+  'main',
+]);
 
 /** Name of the attached database that holds a catalog's views. */
 export function databaseName(catalog: SecurableName): string {
@@ -47,7 +54,9 @@ function viewName(catalog: SecurableName, table: SecurableName): Sql {
 /** The SELECT behind a view. Pure but for the `.sql` files of the system catalog. */
 export function governedSelect(info: TableInfo, options: GovernOptions): Sql {
   const { snapshot, principal } = options;
-  const rules: BoundRules | undefined = options.asOperator ? undefined : snapshot.boundRules(principal, info.name);
+  const rules: BoundRules | undefined = options.asOperator
+    ? undefined
+    : snapshot.boundRules(principal, info.name);
   const columns = info.columns.map((column) => {
     const mask = rules?.masks.get(column.name);
     const shown = wideIdentifier(column.name);
@@ -66,8 +75,8 @@ function sourceOf(info: TableInfo, catalog: CatalogInfo): Sql {
   if (location === undefined) {
     throw new WritError('unreachable', { message: `the catalog ${catalog.name} has no location` });
   }
-  if (catalog.kind === 'SYSTEM') return sql`(${systemSource(info.name, location)})`;
-  const files = (info.files ?? []).map((file) => literal(joinPath(location, file)));
+  if (catalog.kind === 'SYSTEM') return sql`(${systemSource(info.name, resolve(location))})`;
+  const files = (info.files ?? []).map((file) => literal(resolve(location, file)));
   return sql`read_parquet([${join(files)}], hive_partitioning = false, union_by_name = false)`;
 }
 

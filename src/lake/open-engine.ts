@@ -1,4 +1,5 @@
 import { realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { CatalogInfo } from '../catalog/model.ts';
 import { WritError } from '../kernel/errors.ts';
 import type { PrincipalName } from '../kernel/principal.ts';
@@ -77,7 +78,12 @@ export class GovernedLakeEngine implements LakeEngine {
     if (info.location === undefined || info.kind === 'POSTGRES') {
       throw new WritError('unreachable', { message: `the catalog ${info.name} is no lake catalog` });
     }
-    const who = { current_user: principal, session_user: principal, user: principal, current_role: principal };
+    const who = {
+      current_user: principal,
+      session_user: principal,
+      user: principal,
+      current_role: principal,
+    };
     return this.#pool.worker(key, {
       directories: directoriesOf(info.location),
       database: databaseName(info.name),
@@ -96,7 +102,7 @@ export class GovernedLakeEngine implements LakeEngine {
 /** The place as configured and as it really is: DuckDB compares paths after resolving links. */
 function directoriesOf(location: string): readonly string[] {
   try {
-    return [...new Set([location, realpathSync(location)])];
+    return [...new Set([resolve(location), realpathSync(location)])];
   } catch (cause) {
     throw new WritError('unreachable', { message: "the catalog's location cannot be read", cause });
   }

@@ -1,6 +1,12 @@
 import type { CatalogSnapshot, TableInfo } from '../catalog/model.ts';
 import { WritError } from '../kernel/errors.ts';
-import { child, formatSecurableName, lastPart, nameParts, type SecurableName } from '../kernel/securable-name.ts';
+import {
+  child,
+  formatSecurableName,
+  lastPart,
+  nameParts,
+  type SecurableName,
+} from '../kernel/securable-name.ts';
 import type { ColumnUse, TableUse, Uses } from './walk.ts';
 
 // Names in a statement → securables. DuckDB compares names without case, so we do. Pure.

@@ -28,7 +28,11 @@ const byKind: Readonly<Record<string, Row>> = {
     text: 'a value cannot be converted to the type that was asked for',
   },
   'Out of Range': { code: 'query_failed', sqlstate: '22003', text: 'a value is out of range' },
-  'Invalid Input': { code: 'query_failed', sqlstate: '22023', text: 'a function was given an invalid argument' },
+  'Invalid Input': {
+    code: 'query_failed',
+    sqlstate: '22023',
+    text: 'a function was given an invalid argument',
+  },
   'Invalid type': { code: 'query_failed', sqlstate: '42804', text: 'a value has the wrong type' },
   'Mismatch Type': { code: 'query_failed', sqlstate: '42804', text: 'types do not match' },
   'Divide by Zero': { code: 'query_failed', sqlstate: '22012', text: 'division by zero' },

@@ -1,4 +1,4 @@
-import type { CatalogInfo } from '../catalog/model.ts';
+import type { CatalogInfo, TableInfo } from '../catalog/model.ts';
 import type { Decision, Reason } from '../kernel/decision.ts';
 import { WritError } from '../kernel/errors.ts';
 import type { PrincipalName } from '../kernel/principal.ts';
@@ -62,7 +62,7 @@ export class GovernedLakeSession implements LakeSession {
     if (catalog === undefined) throw new WritError('no_such_catalog');
     const schemas = schemasOf(snapshot.catalog, this.#host.catalog);
     const worker = await this.#host.worker(catalog, schemas);
-    const uses = analyze(text, await worker.parse(text));
+    const uses = analyze(await worker.parse(text));
     if (uses === undefined) return emptyStatement;
     const tables = resolveTables(uses, snapshot.catalog, this.#host.catalog);
     const shared = {
@@ -75,6 +75,7 @@ export class GovernedLakeSession implements LakeSession {
     if (shared.decision.effect === 'deny') return { ...shared, sql: '', parameterTypes: [] };
     const infos = tables.map((table) => table.info);
     const { principal, asOperator } = this.#host;
+    if (!asOperator) refuseTelltales(uses, infos, snapshot, principal);
     const governed = governedViews(infos, { snapshot, principal, catalog, asOperator });
     const sql = rewriteCatalog(text, uses, this.#host.catalog);
     const typed = await this.#typeParameters(worker, sql, governed, uses, types);
@@ -93,7 +94,8 @@ export class GovernedLakeSession implements LakeSession {
   ): Promise<{ sql: string; oids: readonly number[]; described: Described | undefined }> {
     if (uses.parameters.length === 0) return { sql, oids: [], described: undefined };
     const written = writtenParameters(sql);
-    if (uses.parameters.some((n) => !written.has(n))) refuse('a parameter without a number', 'write $1, $2, …');
+    if (uses.parameters.some((n) => !written.has(n)))
+      refuse('a parameter without a number', 'write $1, $2, …');
     const given = new Map(
       types.flatMap((oid, i): [number, string][] => {
         const name = castNames.get(oid);
@@ -112,7 +114,10 @@ export class GovernedLakeSession implements LakeSession {
     const count = Math.max(types.length, ...uses.parameters);
     const oids = Array.from({ length: count }, (_, i) => types[i] || described.parameters[i] || 25);
     // A cast changes a column's name; the first description has the name that the client's own text gives.
-    const columns = described.columns.map((column, i) => ({ ...column, name: nameOf(first, i) ?? column.name }));
+    const columns = described.columns.map((column, i) => ({
+      ...column,
+      name: nameOf(first, i) ?? column.name,
+    }));
     return { sql: typedSql, oids, described: { ...described, columns } };
   }
 
@@ -181,6 +186,22 @@ export class GovernedLakeSession implements LakeSession {
     this.#prepared.clear();
     this.#host.closed();
   }
+}
+
+function refuseTelltales(
+  uses: Uses,
+  infos: readonly TableInfo[],
+  snapshot: Snapshot,
+  principal: PrincipalName,
+): void {
+  const [what] = uses.telltales;
+  if (what === undefined) return;
+  const filtered = infos.find((info) => snapshot.boundRules(principal, info.name).filters.length > 0);
+  if (filtered === undefined) return;
+  throw new WritError('refused_on_purpose', {
+    message: `${what} cannot be used where a row filter hides rows`,
+    detail: `a row filter on ${filtered.name} binds you; the engine might try the expression on hidden rows`,
+  });
 }
 
 const listTypes = ['VARCHAR[]', 'BIGINT[]', 'DOUBLE[]', 'TIMESTAMPTZ[]', 'UUID[]', 'BOOLEAN[]'];

@@ -15,7 +15,8 @@ const at = 'TIMESTAMP WITH TIME ZONE';
 
 const tables: Readonly<Record<string, { comment: string; columns: Readonly<Record<string, string>> }>> = {
   audit: {
-    comment: 'One row per event: statements (begin and end joined), sign-ins, refusals, changes of policy and roles',
+    comment:
+      'One row per event: statements (begin and end joined), sign-ins, refusals, changes of policy and roles',
     columns: {
       event_time: at,
       event_date: 'DATE',
@@ -180,5 +181,8 @@ function readSql(name: string): string {
 }
 
 function fill(template: string, hole: string, by: Sql): Sql {
-  return trustedSql(template.replaceAll(hole, () => by.text), 'file');
+  return trustedSql(
+    template.replaceAll(hole, () => by.text),
+    'file',
+  );
 }

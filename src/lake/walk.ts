@@ -1,5 +1,13 @@
-import { isAllowedFunction, isAllowedInFrom, isAllowedInWindow } from './allowed-functions.ts';
-import { type Json, type JsonObject, isObject, list, object, only, refuse, text } from './tree.ts';
+import { isAllowedFunction, isAllowedInFrom, isAllowedInWindow, takesTimePart } from './allowed-functions.ts';
+import {
+  checkType,
+  location,
+  operatorTypes,
+  plainExpressions,
+  plainSchema,
+  setOperands,
+} from './node-shapes.ts';
+import { isObject, type Json, type JsonObject, list, object, only, refuse, text } from './tree.ts';
 
 // The allow-list walk over DuckDB's parse tree: every kind of node is named here or refused. Pure.
 
@@ -26,6 +34,11 @@ export interface Uses {
   readonly allColumns: boolean;
   /** Numbers of $1, $2, …, ascending. */
   readonly parameters: readonly number[];
+  /**
+   * Expressions that DuckDB takes for ones that cannot fail, and may therefore try on rows that a filter hides: whether
+   * they fail would tell of those. Refused where a filter binds.
+   */
+  readonly telltales: readonly string[];
 }
 
 type Scope = ReadonlySet<string>;
@@ -39,26 +52,10 @@ export function walkStatement(statement: Json): Uses {
     tables: walk.tables,
     columns: walk.columns,
     allColumns: walk.allColumns,
+    telltales: [...walk.telltales],
     parameters: [...walk.parameters].sort((a, b) => a - b),
   };
 }
-
-const operatorTypes: ReadonlySet<string> = new Set([
-  'ARRAY_EXTRACT',
-  'ARRAY_SLICE',
-  'ARRAY_CONSTRUCTOR',
-  'STRUCT_EXTRACT',
-  'OPERATOR_NOT',
-  'OPERATOR_IS_NULL',
-  'OPERATOR_IS_NOT_NULL',
-  'OPERATOR_COALESCE',
-  'OPERATOR_NULLIF',
-  'OPERATOR_UNPACK',
-  'OPERATOR_TRY',
-  'COMPARE_IN',
-  'COMPARE_NOT_IN',
-  'GROUPING_FUNCTION',
-]);
 
 const common = ['class', 'type', 'alias', 'query_location'];
 const tableCommon = ['type', 'alias', 'sample', 'query_location'];
@@ -67,6 +64,7 @@ class Walk {
   readonly tables: TableUse[] = [];
   readonly columns: ColumnUse[] = [];
   readonly parameters = new Set<number>();
+  readonly telltales = new Set<string>();
   allColumns = false;
   #depth = 0;
 
@@ -86,7 +84,11 @@ class Walk {
         case 'SELECT_NODE':
           return this.#select(node, scope);
         case 'SET_OPERATION_NODE':
-          only(node, ['type', 'modifiers', 'cte_map', 'setop_type', 'left', 'right', 'setop_all', 'children'], type);
+          only(
+            node,
+            ['type', 'modifiers', 'cte_map', 'setop_type', 'left', 'right', 'setop_all', 'children'],
+            type,
+          );
           for (const side of setOperands(node)) this.queryNode(side, scope);
           return;
         case 'RECURSIVE_CTE_NODE':
@@ -125,7 +127,17 @@ class Walk {
 
   /** The name stands for the rows so far, in the recursive part only. */
   #recursive(node: JsonObject, scope: Scope): void {
-    const known = ['type', 'modifiers', 'cte_map', 'cte_name', 'union_all', 'left', 'right', 'aliases', 'key_targets'];
+    const known = [
+      'type',
+      'modifiers',
+      'cte_map',
+      'cte_name',
+      'union_all',
+      'left',
+      'right',
+      'aliases',
+      'key_targets',
+    ];
     only(node, known, 'WITH RECURSIVE');
     this.queryNode(node['left'], scope);
     const name = text(node['cte_name'], 'recursive name').toLowerCase();
@@ -166,7 +178,11 @@ class Walk {
         case 'TABLE_FUNCTION':
           return this.#tableFunction(table, scope);
         case 'EXPRESSION_LIST':
-          only(table, [...tableCommon, 'expected_names', 'expected_types', 'values', 'column_name_alias'], 'VALUES');
+          only(
+            table,
+            [...tableCommon, 'expected_names', 'expected_types', 'values', 'column_name_alias'],
+            'VALUES',
+          );
           for (const row of list(table['values'], 'VALUES')) this.#expressions(row, scope);
           return;
         case 'PIVOT':
@@ -215,7 +231,15 @@ class Walk {
   }
 
   #pivot(table: JsonObject, scope: Scope): void {
-    const known = ['source', 'aggregates', 'unpivot_names', 'pivots', 'groups', 'column_name_alias', 'include_nulls'];
+    const known = [
+      'source',
+      'aggregates',
+      'unpivot_names',
+      'pivots',
+      'groups',
+      'column_name_alias',
+      'include_nulls',
+    ];
     only(table, [...tableCommon, ...known], 'PIVOT');
     this.allColumns = true;
     this.tableRef(table['source'], scope);
@@ -252,17 +276,20 @@ class Walk {
     const type = text(modifier['type'], 'modifier');
     switch (type) {
       case 'ORDER_MODIFIER':
-        return this.#orders(modifier['orders'], scope);
+        this.#orders(modifier['orders'], scope);
+        break;
       case 'LIMIT_MODIFIER':
       case 'LIMIT_PERCENT_MODIFIER':
         only(modifier, ['type', 'limit', 'offset'], 'LIMIT');
         this.#optional(modifier['limit'], scope);
-        return this.#optional(modifier['offset'], scope);
+        this.#optional(modifier['offset'], scope);
+        break;
       case 'DISTINCT_MODIFIER':
         only(modifier, ['type', 'distinct_on_targets'], 'DISTINCT');
-        return this.#expressions(modifier['distinct_on_targets'], scope);
+        this.#expressions(modifier['distinct_on_targets'], scope);
+        break;
       default:
-        return refuse(type);
+        refuse(type);
     }
   }
 
@@ -318,7 +345,9 @@ class Walk {
     const parts = plainExpressions[kind];
     if (parts === undefined) refuse(`the expression ${kind}`);
     only(node, [...common, ...parts.children, ...parts.plain], kind);
-    if (kind === 'OPERATOR' && !operatorTypes.has(text(node['type'], 'operator'))) refuse(text(node['type'], 'operator'));
+    if (kind === 'OPERATOR' && !operatorTypes.has(text(node['type'], 'operator')))
+      refuse(text(node['type'], 'operator'));
+    if (kind === 'LAMBDA') this.telltales.add('a lambda');
     if (kind === 'CAST') checkType(node['cast_type']);
     for (const key of parts.children) {
       if (key === 'case_checks') this.#caseChecks(node[key], scope);
@@ -350,7 +379,14 @@ class Walk {
   }
 
   #star(node: JsonObject, scope: Scope): void {
-    const known = ['relation_name', 'exclude_list', 'replace_list', 'columns', 'expr', 'qualified_exclude_list'];
+    const known = [
+      'relation_name',
+      'exclude_list',
+      'replace_list',
+      'columns',
+      'expr',
+      'qualified_exclude_list',
+    ];
     only(node, [...common, ...known, 'rename_list'], '*');
     this.allColumns = true;
     for (const entry of list(node['replace_list'], 'REPLACE')) {
@@ -360,21 +396,55 @@ class Walk {
   }
 
   #call(node: JsonObject, scope: Scope, isAllowed: (name: string) => boolean): void {
-    const known = ['function_name', 'schema', 'catalog', 'children', 'filter', 'order_bys', 'distinct', 'is_operator'];
+    const known = [
+      'function_name',
+      'schema',
+      'catalog',
+      'children',
+      'filter',
+      'order_bys',
+      'distinct',
+      'is_operator',
+    ];
     const name = text(node['function_name'], 'function');
     only(node, [...common, ...known], `the function ${name}()`);
-    if (!isAllowed(name) || !plainSchema(node)) refuse(`the function ${name}()`);
+    if (!isAllowed(name)) refuse(`the function ${name}()`);
+    this.#methodOf(node);
+    const first = Array.isArray(node['children']) ? (node['children'][0] as Json | undefined) : undefined;
+    if (takesTimePart(name) && !(isObject(first) && first['class'] === 'CONSTANT')) {
+      this.telltales.add(`${name}() with a computed part`);
+    }
     this.#expressions(node['children'], scope);
     this.#optional(node['filter'], scope);
     if (isObject(node['order_bys'])) this.#modifier(node['order_bys'], scope);
   }
 
+  /** `t.x.upper()` is read as a function in a schema: what stands before the name may be a column. */
+  #methodOf(node: JsonObject): void {
+    const parts = [node['catalog'], node['schema']].map((part) => text(part ?? '', 'function'));
+    const named = parts.filter((part) => part !== '');
+    if (named.length > 0) this.columns.push({ parts: named, location: -1 });
+  }
+
   #window(node: JsonObject, scope: Scope): void {
     const lists = ['children', 'partitions'];
     const optional = ['start_expr', 'end_expr', 'offset_expr', 'default_expr', 'filter_expr'];
-    const plain = ['function_name', 'schema', 'catalog', 'start', 'end', 'ignore_nulls', 'exclude_clause', 'distinct'];
+    const plain = [
+      'function_name',
+      'schema',
+      'catalog',
+      'start',
+      'end',
+      'ignore_nulls',
+      'exclude_clause',
+      'distinct',
+    ];
     const name = text(node['function_name'], 'window function');
-    only(node, [...common, ...lists, ...optional, ...plain, 'orders', 'arg_orders'], `the function ${name}()`);
+    only(
+      node,
+      [...common, ...lists, ...optional, ...plain, 'orders', 'arg_orders'],
+      `the function ${name}()`,
+    );
     if (!isAllowedInWindow(name) || !plainSchema(node)) refuse(`the window function ${name}()`);
     for (const key of lists) this.#expressions(node[key], scope);
     for (const key of optional) this.#optional(node[key], scope);
@@ -386,40 +456,4 @@ class Walk {
     work();
     this.#depth--;
   }
-}
-
-const plainExpressions: Readonly<Record<string, { children: readonly string[]; plain: readonly string[] }>> = {
-  BETWEEN: { children: ['input', 'lower', 'upper'], plain: [] },
-  CASE: { children: ['case_checks', 'else_expr'], plain: [] },
-  CAST: { children: ['child'], plain: ['cast_type', 'try_cast'] },
-  COLLATE: { children: ['child'], plain: ['collation'] },
-  COMPARISON: { children: ['left', 'right'], plain: [] },
-  CONJUNCTION: { children: ['children'], plain: [] },
-  LAMBDA: { children: ['lhs', 'expr'], plain: ['syntax_type'] },
-  OPERATOR: { children: ['children'], plain: [] },
-};
-
-function setOperands(node: JsonObject): readonly Json[] {
-  const sides = [node['left'], node['right'], ...(Array.isArray(node['children']) ? node['children'] : [])];
-  return sides.filter((side): side is Json => side !== null && side !== undefined);
-}
-
-/** Types of the engine itself, by plain name. */
-function checkType(value: Json | undefined): void {
-  const type = object(value, 'type');
-  const info = type['type_info'];
-  if (!isObject(info)) return;
-  if (info['type'] === 'UNBOUND_TYPE_INFO' && (info['catalog'] !== '' || info['schema'] !== '')) {
-    refuse('a type with a schema');
-  }
-}
-
-function plainSchema(node: JsonObject): boolean {
-  return (node['catalog'] ?? '') === '' && ['', 'pg_catalog', 'main'].includes(text(node['schema'], 'function'));
-}
-
-/** DuckDB says "nowhere" with the greatest 64-bit number. */
-function location(node: JsonObject): number {
-  const at = node['query_location'];
-  return typeof at === 'number' && Number.isSafeInteger(at) ? at : -1;
 }

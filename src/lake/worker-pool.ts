@@ -112,7 +112,8 @@ export class WorkerPool {
   }
 
   #fill(): void {
-    while (!this.#closed && this.#spares.length < this.#limits.spares) this.#spares.push(WorkerProcess.start());
+    while (!this.#closed && this.#spares.length < this.#limits.spares)
+      this.#spares.push(WorkerProcess.start());
   }
 
   #evict(): void {

@@ -87,14 +87,15 @@ function assumeText(policy: PolicyEntry) {
 /** Two masks of one column, strength and height that can bind one person: nothing says which wins. */
 function checkMeetingMasks({ documents, rules }: CheckInput, findings: Findings): void {
   const membership = new Membership(documents.groups, audienceNames(documents));
-  const reported = new Set<string>();
+  const asked = new Set<string>();
   for (const [table, { masks }] of rules.tables)
     for (const [i, a] of masks.entries())
       for (const b of masks.slice(i + 1)) {
         if (a.column !== b.column || a.strength !== b.strength || depthOf(a.on) !== depthOf(b.on)) continue;
         const key = JSON.stringify([a.policy, b.policy]);
-        if (a.policy === b.policy || reported.has(key) || !canMeet(a, b, membership, documents)) continue;
-        reported.add(key);
+        if (a.policy === b.policy || asked.has(key)) continue;
+        asked.add(key);
+        if (!canMeet(a, b, membership, documents)) continue;
         const policy = documents.policies.find((one) => one.name.value === b.policy);
         if (policy === undefined) continue;
         const message = `masks ${a.policy} and ${b.policy} have equal strength on ${table}.${a.column} and can bind the same person`;

@@ -82,7 +82,11 @@ function checkPrivilege(
 ): void {
   const { value, at } = privilege;
   const refuse = (where: string) =>
-    findings.error('wrong-level', at, `${value} is granted on ${where}, not on the ${level}${level === 'metastore' ? '' : ` ${on}`}`);
+    findings.error(
+      'wrong-level',
+      at,
+      `${value} is granted on ${where}, not on the ${level}${level === 'metastore' ? '' : ` ${on}`}`,
+    );
   if (onMetastore.includes(value) !== (level === 'metastore')) {
     if (level === 'metastore') refuse('catalogs and below: grants on the metastore are not inherited');
     else refuse('the metastore');

@@ -73,7 +73,10 @@ export async function compilePolicy(input: CompileInput): Promise<Compiled> {
     access,
     assumptions: assumptionsOf(live, catalog, labels),
     enforcer: await createEnforcer(),
-    nextExpiry: Math.min(...live.map((grant) => grant.expires?.value ?? Number.POSITIVE_INFINITY), Infinity),
+    nextExpiry: live.reduce(
+      (next, { expires }) => Math.min(next, expires?.value ?? next),
+      Number.POSITIVE_INFINITY,
+    ),
   });
   return { snapshot, findings };
 }

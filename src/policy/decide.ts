@@ -4,7 +4,7 @@ import type { Privilege } from '../kernel/privilege.ts';
 import { metastore, type SecurableName, withAncestors } from '../kernel/securable-name.ts';
 import type { PrincipalOrGroup } from './document.ts';
 import type { GateEnforcer } from './enforcer.ts';
-import { type AccessRule, type Gate, gatesOf } from './gates.ts';
+import { type AccessRule, depth, type Gate, gatesOf } from './gates.ts';
 import type { Membership, PrincipalClass } from './membership.ts';
 
 // Decisions: an index picks the few rules that can matter, casbin decides over them, the answer is kept.
@@ -23,7 +23,8 @@ export class Decider {
   readonly #index = new Map<SecurableName, Map<PrincipalOrGroup, AccessRule[]>>();
   readonly #byPrincipal = new Map<PrincipalName, Kept>();
   readonly #byClass = new Map<PrincipalClass, Kept>();
-  readonly #gates = new Map<PrincipalClass, Map<string, Reason>>();
+  readonly #gates = new Map<PrincipalClass, Map<string, Reason | undefined>>();
+  readonly #anchors = new Map<SecurableName, SecurableName>();
   #kept = 0;
 
   constructor(rules: readonly AccessRule[], membership: Membership, enforcer: GateEnforcer) {
@@ -74,22 +75,30 @@ export class Decider {
     return { effect: 'allow', because };
   }
 
+  /** What lies below one anchor at one depth has one answer, so that casbin is asked once for all tables of a schema. */
   #gate(who: PrincipalClass, gate: Gate): Reason {
-    const gates = this.#gates.get(who) ?? new Map<string, Reason>();
+    const gates = this.#gates.get(who) ?? new Map<string, Reason | undefined>();
     this.#gates.set(who, gates);
-    const key = `${gate.privilege} ${gate.on}`;
-    const known = gates.get(key);
-    if (known !== undefined) return known;
-    const rules = this.#candidates(who, gate.on);
+    const anchor = this.anchorOf(gate.on);
+    const key = `${gate.privilege} ${depth(gate.on)} ${anchor}`;
+    if (!gates.has(key)) gates.set(key, this.#open(who, gate, anchor));
+    return gates.get(key) ?? { kind: 'gate-failed', gate: gate.privilege, on: gate.on };
+  }
+
+  #open(who: PrincipalClass, gate: Gate, anchor: SecurableName): Reason | undefined {
+    const rules = this.#candidates(who, anchor);
     const opened = this.#enforcer.enforce(who, gate, rules);
     const rule = opened === undefined ? undefined : rules[opened];
-    const reason: Reason =
-      rule === undefined
-        ? { kind: 'gate-failed', gate: gate.privilege, on: gate.on }
-        : reasonOf(rule, gate.privilege, who);
-    // Data gates fill the answers themselves; only the shared gates of catalogs and schemas are worth keeping twice.
-    if (gate.privilege === 'USE CATALOG' || gate.privilege === 'USE SCHEMA') gates.set(key, reason);
-    return reason;
+    return rule === undefined ? undefined : reasonOf(rule, gate.privilege, who);
+  }
+
+  /** The nearest securable, itself or above, that any grant or owner names: below it all of one depth are alike. */
+  anchorOf(on: SecurableName): SecurableName {
+    const known = this.#anchors.get(on);
+    if (known !== undefined) return known;
+    const found = withAncestors(on).find((name) => this.#index.has(name)) ?? metastore;
+    this.#anchors.set(on, found);
+    return found;
   }
 
   /** Rules on the securable and all that contain it whose subject the class is or is in; nearest first. */
@@ -111,6 +120,7 @@ export class Decider {
     this.#byPrincipal.clear();
     this.#byClass.clear();
     this.#gates.clear();
+    this.#anchors.clear();
     this.#kept = 0;
   }
 }

@@ -18,13 +18,15 @@ export interface AccessRule {
   readonly act: Privilege | 'OWNER';
 }
 
+const ownDepth: Partial<Record<Privilege, number>> = { 'USE CATALOG': 1, 'USE SCHEMA': 2 };
+
 /**
  * The gates of a privilege, in the order in which they are asked: USE CATALOG, USE SCHEMA, then the privilege itself.
- * A column is read through its table; MODIFY needs SELECT, as in Unity Catalog; BROWSE needs nothing else.
+ * A column is read through its table, USE … is asked of the catalog or schema that a name lies in; MODIFY needs SELECT, as in Unity Catalog; BROWSE needs nothing else.
  */
 export function gatesOf(privilege: Privilege, on: SecurableName): readonly Gate[] {
   if (on === metastore) return [{ privilege, on }];
-  const parts = nameParts(on).slice(0, 3);
+  const parts = nameParts(on).slice(0, ownDepth[privilege] ?? 3);
   const securable = formatSecurableName(parts);
   if (privilege === 'BROWSE') return [{ privilege, on: securable }];
   const gates: Gate[] = [];

@@ -81,6 +81,8 @@ export interface Snapshot {
   boundRules(principal: PrincipalName, table: SecurableName): BoundRules;
   /** Principals of one class get the same answers from everything but `attributes`; compare by identity. */
   classOf(principal: PrincipalName): object;
+  /** The nearest securable, itself or above, with grants or an owner: below it all of one depth are decided alike. */
+  anchorOf(on: SecurableName): SecurableName;
   binds(audience: Audience, principal: PrincipalName): boolean;
   /** Every group that the principal is in, through any chain; `all users` included. */
   groupsOf(principal: PrincipalName): ReadonlySet<GroupName>;

@@ -67,8 +67,38 @@ const onSchema: readonly Privilege[] = ['USE SCHEMA', 'CREATE TABLE', 'CREATE FU
 const onCatalog: readonly Privilege[] = ['USE CATALOG', 'CREATE SCHEMA', 'MANAGE'];
 const onFunction: readonly Privilege[] = ['EXECUTE', 'MANAGE'];
 
-/** Every securable of either snapshot with the privileges that are compared on it. */
-export function compared(
+/** Securables that are decided alike in both snapshots, so that one stands for all. */
+export interface Alike {
+  readonly privileges: readonly Privilege[];
+  readonly first: SecurableName;
+  readonly all: readonly SecurableName[];
+  /** Those whose rows are filtered or masked for anybody. */
+  readonly ruled: readonly SecurableName[];
+  /** Those of them whose rules differ between the snapshots; on the others only a change of groups has an effect. */
+  readonly changed: readonly SecurableName[];
+}
+
+/** Every securable of either snapshot, those that are decided alike together. */
+export function compared(from: Snapshot | undefined, to: Snapshot): readonly Alike[] {
+  const groups = new Map<string, { privileges: readonly Privilege[]; all: SecurableName[] }>();
+  for (const [on, privileges] of securables(from, to)) {
+    const sides = [from, to].map((one) =>
+      one === undefined || !exists(one, on) ? [] : [one.anchorOf(on), nameParts(on).length],
+    );
+    const key = JSON.stringify([sides, privileges]);
+    const group = groups.get(key) ?? { privileges, all: [] };
+    group.all.push(on);
+    groups.set(key, group);
+  }
+  return [...groups.values()].flatMap(({ privileges, all }) => {
+    const [first] = all;
+    const ruled = all.filter((on) => [from, to].some((one) => one !== undefined && isRuled(one, on)));
+    const changed = ruled.filter((on) => from === undefined || !sameRules(from, to, on));
+    return first === undefined ? [] : [{ privileges, first, all, ruled, changed }];
+  });
+}
+
+function securables(
   from: Snapshot | undefined,
   to: Snapshot,
 ): ReadonlyMap<SecurableName, readonly Privilege[]> {
@@ -83,23 +113,55 @@ export function compared(
   return found;
 }
 
-/** Privileges, filters and masks; `principal` stands for its class. */
-export function effectsOn(
+/** A view is looked into whenever it reads anything. */
+function isRuled(snapshot: Snapshot, on: SecurableName): boolean {
+  return snapshot.tableRules(on) !== undefined || (snapshot.catalog.tables.get(on)?.reads ?? []).length > 0;
+}
+
+/** Whether everything that a relation shows is under the same rules, for the same audiences. */
+function sameRules(from: Snapshot, to: Snapshot, on: SecurableName): boolean {
+  const [before, after] = [from, to].map((snapshot) =>
+    [...beneath(snapshot, on)].flatMap((table) => {
+      const rules = snapshot.tableRules(table);
+      return rules === undefined ? [] : [...rules.filters, ...rules.masks].map((rule) => ({ table, rule }));
+    }),
+  );
+  if (before === undefined || after === undefined || before.length !== after.length) return false;
+  return before.every(({ table, rule }, i) => {
+    const other = after[i];
+    if (other === undefined || other.table !== table || other.rule.policy !== rule.policy) return false;
+    const where = [rule, other.rule].map((one) => [
+      one.on,
+      one.audience,
+      one.kind === 'column-mask' ? [one.column, one.strength] : [],
+    ]);
+    return says(rule, other.rule) && JSON.stringify(where[0]) === JSON.stringify(where[1]);
+  });
+}
+
+/** Privileges gained and lost on securables that are decided alike; `principal` stands for its class. */
+export function privilegeEffects(
+  from: Snapshot | undefined,
+  to: Snapshot,
+  principal: PrincipalName,
+  { privileges, first }: Alike,
+): readonly Effect[] {
+  return privileges.flatMap((privilege): readonly Effect[] => {
+    const before = from !== undefined && may(from, principal, privilege, first);
+    const after = may(to, principal, privilege, first);
+    return before === after ? [] : [{ kind: 'privilege', privilege, gained: after }];
+  });
+}
+
+/** Filters and masks that changed on one relation, where the principal reads it before and after. */
+export function rowEffects(
   from: Snapshot | undefined,
   to: Snapshot,
   principal: PrincipalName,
   on: SecurableName,
-  privileges: readonly Privilege[],
 ): readonly Effect[] {
-  const effects: Effect[] = [];
-  for (const privilege of privileges) {
-    const before = from !== undefined && may(from, principal, privilege, on);
-    const after = may(to, principal, privilege, on);
-    if (before !== after) effects.push({ kind: 'privilege', privilege, gained: after });
-    if (privilege === 'SELECT' && before && after && from !== undefined)
-      effects.push(...ruleEffects(from, to, principal, on));
-  }
-  return effects;
+  const reads = (snapshot: Snapshot) => may(snapshot, principal, 'SELECT', on);
+  return from !== undefined && reads(from) && reads(to) ? ruleEffects(from, to, principal, on) : [];
 }
 
 function may(snapshot: Snapshot, principal: PrincipalName, privilege: Privilege, on: SecurableName): boolean {
@@ -131,6 +193,7 @@ function ruleEffects(
     effects.push({ kind: 'filter', policy: rule?.policy ?? key, change });
   for (const [column, change, rule] of changes(before.masks, after.masks))
     effects.push({ kind: 'mask', column, policy: rule.policy, change });
+  if (effects.length === 0 && after.filters.size + after.masks.size === 0) return effects;
   for (const group of askedGroups([...after.filters.values(), ...after.masks.values()])) {
     const was = [...from.groupsOf(principal)].some((name) => name === group);
     const is = [...to.groupsOf(principal)].some((name) => name === group);
@@ -152,25 +215,30 @@ function* changes<K, R extends RowFilterRule | ColumnMaskRule>(
 }
 
 function says(a: RowFilterRule | ColumnMaskRule, b: RowFilterRule | ColumnMaskRule): boolean {
-  if (a.text !== b.text && JSON.stringify(a.expression) !== JSON.stringify(b.expression)) return false;
-  return JSON.stringify([a.expression, [...a.bindings]]) === JSON.stringify([b.expression, [...b.bindings]]);
+  if (a === b) return true;
+  const alike =
+    a.bindings.size === b.bindings.size &&
+    [...a.bindings].every(([name, column]) => b.bindings.get(name) === column);
+  return alike && (a.text === b.text || JSON.stringify(a.expression) === JSON.stringify(b.expression));
 }
 
 /** The rules that bind on a relation and on everything that it reads, keyed by table, so that a view shows its tables'. */
 function shown(snapshot: Snapshot, principal: PrincipalName, on: SecurableName): Shown {
   const filters = new Map<string, RowFilterRule>();
   const masks = new Map<SecurableName, ColumnMaskRule>();
-  const seen = new Set<SecurableName>();
-  const open = [on];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    if (seen.has(next)) continue;
-    seen.add(next);
-    const bound = snapshot.boundRules(principal, next);
-    for (const rule of bound.filters) filters.set(`${next} ${rule.policy}`, rule);
-    for (const [column, rule] of bound.masks) masks.set(child(next, column), rule);
-    open.push(...(snapshot.catalog.tables.get(next)?.reads ?? []));
+  for (const table of beneath(snapshot, on)) {
+    const bound = snapshot.boundRules(principal, table);
+    for (const rule of bound.filters) filters.set(`${table} ${rule.policy}`, rule);
+    for (const [column, rule] of bound.masks) masks.set(child(table, column), rule);
   }
   return { filters, masks };
+}
+
+/** A relation and everything that it reads, through any chain. */
+function beneath({ catalog }: Snapshot, on: SecurableName): ReadonlySet<SecurableName> {
+  const seen = new Set<SecurableName>([on]);
+  for (const name of seen) for (const read of catalog.tables.get(name)?.reads ?? []) seen.add(read);
+  return seen;
 }
 
 function askedGroups(rules: readonly (RowFilterRule | ColumnMaskRule)[]): ReadonlySet<string> {

@@ -1,7 +1,14 @@
 import type { PrincipalName } from '../kernel/principal.ts';
 import { metastore, type SecurableName } from '../kernel/securable-name.ts';
 import type { AccessChange, PolicyPlan, SharedChange, Snapshot } from './model.ts';
-import { compared, describeEffect, type Effect, effectsOn, shrinks } from './plan-effects.ts';
+import {
+  compared,
+  describeEffect,
+  type Effect,
+  privilegeEffects,
+  rowEffects,
+  shrinks,
+} from './plan-effects.ts';
 import { summarize } from './plan-summary.ts';
 
 const maximumChanges = 10_000;
@@ -39,9 +46,14 @@ function classEffects(from: Snapshot | undefined, to: Snapshot): readonly Shared
   for (const principals of classes(from, to)) {
     const [first] = principals;
     if (first === undefined) continue;
-    for (const [on, privileges] of securables) {
-      const effects = effectsOn(from, to, first, on, privileges);
-      if (effects.length > 0) found.push({ principals, on, effects });
+    const sameGroups = from !== undefined && sameSet(from.groupsOf(first), to.groupsOf(first));
+    for (const alike of securables) {
+      const effects = privilegeEffects(from, to, first, alike);
+      if (effects.length > 0) for (const on of alike.all) found.push({ principals, on, effects });
+      for (const on of sameGroups ? alike.changed : alike.ruled) {
+        const rows = rowEffects(from, to, first, on);
+        if (rows.length > 0) found.push({ principals, on, effects: rows });
+      }
     }
     for (const on of to.catalog.catalogs.keys()) {
       const before = new Set(from?.assumableRoles(first, on) ?? []);
@@ -84,6 +96,10 @@ function ownEffects(from: Snapshot | undefined, to: Snapshot): readonly SharedEf
     if (effects.length > 0) found.push({ principals: [principal], on: metastore, effects });
   }
   return found;
+}
+
+function sameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  return a.size === b.size && [...a].every((one) => b.has(one));
 }
 
 function difference(before: ReadonlySet<string>, after: ReadonlySet<string>): readonly [string, boolean][] {

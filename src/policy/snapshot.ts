@@ -119,6 +119,10 @@ export class CompiledSnapshot implements Snapshot {
     return this.#membership.classOf(principal);
   }
 
+  anchorOf(on: SecurableName): SecurableName {
+    return this.#decider.anchorOf(on);
+  }
+
   attributes(principal: PrincipalName): ReadonlyMap<string, readonly string[]> {
     return this.#attributes.get(principal) ?? noAttributes;
   }

@@ -19,7 +19,10 @@ export interface ApplyContext {
   readonly policyVersion?: string;
 }
 
-export async function applyOperations(context: ApplyContext, operations: readonly PlanOperation[]): Promise<void> {
+export async function applyOperations(
+  context: ApplyContext,
+  operations: readonly PlanOperation[],
+): Promise<void> {
   if (operations.length === 0) return;
   const runner = new Runner(context);
   const of = (phase: PlanOperation['phase']) => operations.filter((operation) => operation.phase === phase);
@@ -48,18 +51,23 @@ class Runner {
   async together(operations: readonly PlanOperation[]): Promise<void> {
     if (operations.length === 0) return;
     await this.retried(async () => {
-      for (const operation of operations) for (const statement of render(operation, this.context.version)) await this.run(statement);
+      for (const operation of operations)
+        for (const statement of render(operation, this.context.version)) await this.run(statement);
     });
   }
 
   async view(operation: PlanOperation): Promise<void> {
-    if (operation.op !== 'make-view') return this.retried(() => this.runAll(render(operation, this.context.version)));
+    if (operation.op !== 'make-view')
+      return this.retried(() => this.runAll(render(operation, this.context.version)));
     try {
-      await this.retried(async () => {
-        await this.runAll(render(operation, this.context.version));
-        await this.run(renderViewRecord(operation, 'made', null));
-        await this.check(operation);
-      }, () => this.close(operation));
+      await this.retried(
+        async () => {
+          await this.runAll(render(operation, this.context.version));
+          await this.run(renderViewRecord(operation, 'made', null));
+          await this.check(operation);
+        },
+        () => this.close(operation),
+      );
     } catch (thrown) {
       await this.withdraw(operation, thrown);
     }
@@ -99,17 +107,25 @@ class Runner {
   }
 
   /** What Postgres does not take as a view, or what must not stand now, is kept with its reason; nothing is granted on it. */
-  private async withdraw(operation: Extract<PlanOperation, { op: 'make-view' }>, thrown: unknown): Promise<void> {
+  private async withdraw(
+    operation: Extract<PlanOperation, { op: 'make-view' }>,
+    thrown: unknown,
+  ): Promise<void> {
     const error = toWritError(thrown);
     const isCopy = operation.view.body !== null;
-    if (!(thrown instanceof Obstacle) && !(isCopy && !isTransient(thrown) && error.code !== 'unreachable')) throw thrown;
+    if (!(thrown instanceof Obstacle) && !(isCopy && !isTransient(thrown) && error.code !== 'unreachable'))
+      throw thrown;
     const state = thrown instanceof Obstacle ? 'withdrawn' : 'refused';
     const reason = thrown instanceof Obstacle ? thrown.message : error.message;
     await this.retried(async () => {
-      await this.run(sql`drop view if exists ${qualified(operation.view.schema, operation.view.name)} cascade`);
+      await this.run(
+        sql`drop view if exists ${qualified(operation.view.schema, operation.view.name)} cascade`,
+      );
       await this.run(renderViewRecord(operation, 'refused', reason));
       if (state === 'withdrawn') {
-        await this.run(sql`update writ.compiled_view set state = 'withdrawn' where view_schema = ${literal(operation.view.schema)} and view_name = ${literal(operation.view.name)}`);
+        await this.run(
+          sql`update writ.compiled_view set state = 'withdrawn' where view_schema = ${literal(operation.view.schema)} and view_name = ${literal(operation.view.name)}`,
+        );
       }
     });
   }
@@ -140,17 +156,34 @@ class Runner {
     const { connection, audit, cluster, catalog, policyVersion } = this.context;
     const seen = connection.notices.length;
     const started = performance.now();
-    const event = { kind: 'sync.operation', cluster, catalog: catalog.name, statement: statement.text, ...(policyVersion === undefined ? {} : { policyVersion }) } as const;
+    const event = {
+      kind: 'sync.operation',
+      cluster,
+      catalog: catalog.name,
+      statement: statement.text,
+      ...(policyVersion === undefined ? {} : { policyVersion }),
+    } as const;
     try {
       await connection.query(statement);
-      const warning = connection.notices.slice(seen).find((notice) => notice.code === '01006' || notice.code === '01007');
+      const warning = connection.notices
+        .slice(seen)
+        .find((notice) => notice.code === '01006' || notice.code === '01007');
       if (warning !== undefined) {
-        throw new WritError('permission_denied', { message: `nothing was granted: ${warning.message}`, detail: statement.text, hint: 'the administrative login lacks the right to grant this' });
+        throw new WritError('permission_denied', {
+          message: `nothing was granted: ${warning.message}`,
+          detail: statement.text,
+          hint: 'the administrative login lacks the right to grant this',
+        });
       }
       audit.append({ ...event, durationMs: performance.now() - started });
     } catch (thrown) {
       const error = toWritError(thrown);
-      audit.append({ ...event, durationMs: performance.now() - started, sqlstate: error.sqlstate, message: error.message });
+      audit.append({
+        ...event,
+        durationMs: performance.now() - started,
+        sqlstate: error.sqlstate,
+        message: error.message,
+      });
       throw thrown;
     }
   }
@@ -160,9 +193,15 @@ class Runner {
 export async function lockDatabase(connection: AdminConnection, patienceMs = 15_000): Promise<void> {
   const until = performance.now() + patienceMs;
   for (;;) {
-    const rows = await connection.query<{ got: boolean } & Row>(sql`select pg_try_advisory_lock(${integer(lockKey)}) as got`);
+    const rows = await connection.query<{ got: boolean } & Row>(
+      sql`select pg_try_advisory_lock(${integer(lockKey)}) as got`,
+    );
     if (rows[0]?.got === true) return;
-    if (performance.now() > until) throw new WritError('conflict', { message: 'another reconciler is at work in this database', hint: 'try again in a moment' });
+    if (performance.now() > until)
+      throw new WritError('conflict', {
+        message: 'another reconciler is at work in this database',
+        hint: 'try again in a moment',
+      });
     await new Promise((done) => setTimeout(done, 50));
   }
 }

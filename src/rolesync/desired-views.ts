@@ -6,7 +6,7 @@ import type { PrincipalName } from '../kernel/principal.ts';
 import { formatSecurableName, lastPart, nameParts, type SecurableName } from '../kernel/securable-name.ts';
 import { identifier, join, qualified, sql } from '../kernel/sql.ts';
 import type { Snapshot } from '../policy/model.ts';
-import { isRuled, isView, type Need, needKey, needOf, type Needs, schemaOf, tableAt } from './needs.ts';
+import { isRuled, isView, type Need, type Needs, needKey, needOf, schemaOf, tableAt } from './needs.ts';
 import { relationRef, shadowView } from './shadow-view.ts';
 import { keyOf, type RelationRef, type ShadowView, type ViewPin } from './state.ts';
 import { copyView, type Replacement } from './view-copy.ts';
@@ -33,7 +33,8 @@ export function buildViews(snapshot: Snapshot, catalog: SecurableName, needs: Ne
     if (need.target !== 'base' && isView(need.table)) copies.resolve(need);
   }
   copies.dropRefused();
-  for (const need of [...needs.values()]) copies.spreadReaders(need, [...need.readers, ...need.inserters, ...need.writers]);
+  for (const need of [...needs.values()])
+    copies.spreadReaders(need, [...need.readers, ...need.inserters, ...need.writers]);
   const views: BuiltView[] = [];
   const exemptions = new Set<string>();
   for (const need of needs.values()) {
@@ -87,7 +88,9 @@ class Copies {
     if (known !== undefined) return known;
     this.resolved.set(key, { kind: 'refused', because: 'it reads itself' });
     const shape = need.target === 'base' ? 'governed' : need.target;
-    const result = isRuled(this.snapshot, need.table) ? this.copy(need.table, need.door, shape) : passThrough(this.snapshot, need);
+    const result = isRuled(this.snapshot, need.table)
+      ? this.copy(need.table, need.door, shape)
+      : passThrough(this.snapshot, need);
     this.resolved.set(key, result);
     return result;
   }
@@ -120,7 +123,10 @@ class Copies {
   ): Replacement {
     const table = tableAt(this.snapshot, this.catalog, schema, name);
     if (table === undefined || table.oid === undefined) {
-      return { kind: 'refuse', because: `it reads ${schema}.${name}, which is no table of the catalog by itself` };
+      return {
+        kind: 'refuse',
+        because: `it reads ${schema}.${name}, which is no table of the catalog by itself`,
+      };
     }
     const ruled = isRuled(this.snapshot, table);
     if (!ruled && door === 'gateway') {
@@ -131,7 +137,8 @@ class Copies {
     const target = needOf(this.needs, table, door, ruled ? shape : 'governed');
     if (isView(table)) {
       const inner = this.resolve(target);
-      if (inner.kind === 'refused') return { kind: 'refuse', because: `it reads ${table.name}, and that one: ${inner.because}` };
+      if (inner.kind === 'refused')
+        return { kind: 'refuse', because: `it reads ${table.name}, and that one: ${inner.because}` };
     }
     dependsOn.add(keyOfNeed(target));
     return { kind: 'replace', schema: shadowSchema(schema, door, ruled ? shape : 'governed'), name };
@@ -141,15 +148,22 @@ class Copies {
     const functions = this.functionsAt(schema, name);
     if (functions.length === 0) return undefined; // of an extension: runs with the rights of whoever asks
     const definer = functions.find((one) => one.securityDefiner);
-    return definer === undefined ? undefined : `it calls ${schema}.${name}, which runs with the rights of ${definer.engineOwner}`;
+    return definer === undefined
+      ? undefined
+      : `it calls ${schema}.${name}, which runs with the rights of ${definer.engineOwner}`;
   }
 
   private functionsAt(schema: string, name: string) {
-    return this.snapshot.catalog.functions.get(formatSecurableName([...nameParts(this.catalog), schema, name])) ?? [];
+    return (
+      this.snapshot.catalog.functions.get(formatSecurableName([...nameParts(this.catalog), schema, name])) ??
+      []
+    );
   }
 
   private isAggregate(name: string): boolean {
-    return [...this.snapshot.catalog.functions.values()].flat().some((one) => one.kind === 'AGGREGATE' && lastPart(one.name) === name);
+    return [...this.snapshot.catalog.functions.values()]
+      .flat()
+      .some((one) => one.kind === 'AGGREGATE' && lastPart(one.name) === name);
   }
 
   dropRefused(): void {
@@ -173,7 +187,14 @@ class Copies {
     const add = (key: string): void => {
       const need = this.needs.get(key);
       const result = this.resolved.get(key);
-      if (done.has(key) || need === undefined || result === undefined || result.kind === 'refused' || isUnused(need)) return;
+      if (
+        done.has(key) ||
+        need === undefined ||
+        result === undefined ||
+        result.kind === 'refused' ||
+        isUnused(need)
+      )
+        return;
       for (const inner of result.dependsOn) add(inner);
       done.set(key, { view: this.viewOf(need, result), need, functions: result.functions });
     };
@@ -193,7 +214,12 @@ class Copies {
       base: { ...base, oid: 0 },
       columns: [...need.table.columns]
         .sort((a, b) => a.position - b.position)
-        .map((column) => ({ name: column.name, attnum: column.position, type: column.engineType, expression: null })),
+        .map((column) => ({
+          name: column.name,
+          attnum: column.position,
+          type: column.engineType,
+          expression: null,
+        })),
       ruled: [],
       where: null,
       barrier: false,
@@ -206,7 +232,12 @@ class Copies {
         const inner = this.needs.get(key);
         if (inner === undefined) return [];
         const innerShape = inner.target === 'base' ? 'governed' : inner.target;
-        return [{ schema: shadowSchema(schemaOf(inner.table), inner.door, innerShape), name: lastPart(inner.table.name) }];
+        return [
+          {
+            schema: shadowSchema(schemaOf(inner.table), inner.door, innerShape),
+            name: lastPart(inner.table.name),
+          },
+        ];
       }),
       mentions: result.mentions,
     };
@@ -239,14 +270,27 @@ function pinsOf(snapshot: Snapshot, table: TableInfo, self: boolean): readonly V
   return [...new Map(all.map((pin) => [keyOf(pin.schema, pin.name), pin])).values()];
 }
 
-const textHash = (view: TableInfo): string => createHash('md5').update(view.definition ?? '').digest('hex');
+const textHash = (view: TableInfo): string =>
+  createHash('md5')
+    .update(view.definition ?? '')
+    .digest('hex');
 
 /** An unruled view as it is, for direct logins behind the lease. */
 function passThrough(snapshot: Snapshot, need: Need): Resolved {
   const base = relationRef(need.table);
-  const columns = [...need.table.columns].sort((a, b) => a.position - b.position).map((column) => identifier(column.name));
+  const columns = [...need.table.columns]
+    .sort((a, b) => a.position - b.position)
+    .map((column) => identifier(column.name));
   const gate = need.door === 'direct' ? sql` where (select writ.lease_live())` : sql``;
   const body = sql`select ${join(columns)} from ${qualified(base.schema, base.name)}${gate}`;
   const pins = pinsOf(snapshot, need.table, false);
-  return { kind: 'copied', body: body.text, refs: [], pins, dependsOn: [], functions: [], mentions: [base.name, ...pins.map((pin) => pin.name)] };
+  return {
+    kind: 'copied',
+    body: body.text,
+    refs: [],
+    pins,
+    dependsOn: [],
+    functions: [],
+    mentions: [base.name, ...pins.map((pin) => pin.name)],
+  };
 }

@@ -134,13 +134,27 @@ class StateBuilder {
       dependsOn: view.dependsOn,
       state: 'made',
     });
-    this.ownerReads(view.base, view.body === null || view.refs.length + view.dependsOn.length === 0 ? view.columns.map((column) => column.name) : []);
+    this.ownerReads(
+      view.base,
+      view.body === null || view.refs.length + view.dependsOn.length === 0
+        ? view.columns.map((column) => column.name)
+        : [],
+    );
     for (const ref of view.refs) this.ownerReads(ref, columnsOf(snapshot, this.catalog.name, ref));
     if (view.body !== null) return;
-    const generated = new Set(need.table.columns.filter((column) => column.generated).map((column) => column.name));
-    const writable = view.columns.filter((column) => column.expression === null && !generated.has(column.name));
+    const generated = new Set(
+      need.table.columns.filter((column) => column.generated).map((column) => column.name),
+    );
+    const writable = view.columns.filter(
+      (column) => column.expression === null && !generated.has(column.name),
+    );
     for (const column of writable) {
-      const on: GrantTarget = { kind: 'column', schema: view.base.schema, name: view.base.name, column: column.name };
+      const on: GrantTarget = {
+        kind: 'column',
+        schema: view.base.schema,
+        name: view.base.name,
+        column: column.name,
+      };
       if (need.inserters.size > 0) this.grant(on, ownerRole, 'INSERT');
       if (need.writers.size > 0) this.grant(on, ownerRole, 'UPDATE');
     }
@@ -171,7 +185,13 @@ class StateBuilder {
     const { schema, name } = relationRef(need.table);
     const on: GrantTarget = { kind: 'relation', schema, name };
     this.collect(need, 'base_read', need.readers, [[on, ['SELECT']]], schema);
-    this.collect(need, 'base_write', union(need.inserters, need.writers), [[on, ['INSERT', 'UPDATE', 'DELETE']], ...sequences(need)], schema);
+    this.collect(
+      need,
+      'base_write',
+      union(need.inserters, need.writers),
+      [[on, ['INSERT', 'UPDATE', 'DELETE']], ...sequences(need)],
+      schema,
+    );
   }
 
   private viewAccess(need: Need, { view, functions }: BuiltView, snapshot: Snapshot): void {
@@ -180,7 +200,13 @@ class StateBuilder {
     const calls = functions.flatMap((one) => functionTargets(snapshot, this.catalog.name, one));
     this.collect(need, `${short}read`, need.readers, [[on, ['SELECT']], ...calls], view.schema);
     // RETURNING needs SELECT; together with INSERT alone it opens nothing (ON CONFLICT DO UPDATE also needs UPDATE).
-    this.collect(need, `${short}insert`, need.inserters, [[on, ['SELECT', 'INSERT']], ...sequences(need)], view.schema);
+    this.collect(
+      need,
+      `${short}insert`,
+      need.inserters,
+      [[on, ['SELECT', 'INSERT']], ...sequences(need)],
+      view.schema,
+    );
     this.collect(need, `${short}write`, need.writers, [[on, ['UPDATE', 'DELETE']]], view.schema);
   }
 
@@ -188,10 +214,19 @@ class StateBuilder {
     for (const [name, functions] of snapshot.catalog.functions) {
       if (!isWithin(name, this.catalog.name)) continue;
       const usable = functions.filter((one) => !one.securityDefiner);
-      const callers = usable.length === 0 ? [] : [...this.principals(snapshot)].filter((principal) => snapshot.decide(principal, 'EXECUTE', name).effect === 'allow');
+      const callers =
+        usable.length === 0
+          ? []
+          : [...this.principals(snapshot)].filter(
+              (principal) => snapshot.decide(principal, 'EXECUTE', name).effect === 'allow',
+            );
       const [, schema = '', plain = ''] = nameParts(name);
-      const objects = usable.map((one): [GrantTarget, string[]] => [{ kind: 'function', schema, name: plain, signature: one.signature }, ['EXECUTE']]);
-      for (const door of doors) this.add({ door, kind: 'execute', who: new Set(callers), label: name, schema, objects });
+      const objects = usable.map((one): [GrantTarget, string[]] => [
+        { kind: 'function', schema, name: plain, signature: one.signature },
+        ['EXECUTE'],
+      ]);
+      for (const door of doors)
+        this.add({ door, kind: 'execute', who: new Set(callers), label: name, schema, objects });
     }
   }
 
@@ -199,16 +234,38 @@ class StateBuilder {
     return admitted(snapshot, this.catalog.name);
   }
 
-  private collect(need: Need, kind: string, who: ReadonlySet<PrincipalName>, objects: readonly Privileges[], schema: string): void {
+  private collect(
+    need: Need,
+    kind: string,
+    who: ReadonlySet<PrincipalName>,
+    objects: readonly Privileges[],
+    schema: string,
+  ): void {
     this.add({ door: need.door, kind, who, label: need.table.name, schema, objects });
   }
 
   /** Same door, same kind, same people: one role. */
-  private add(part: { door: Door; kind: string; who: ReadonlySet<PrincipalName>; label: string; schema: string; objects: readonly Privileges[] }): void {
+  private add(part: {
+    door: Door;
+    kind: string;
+    who: ReadonlySet<PrincipalName>;
+    label: string;
+    schema: string;
+    objects: readonly Privileges[];
+  }): void {
     if (part.who.size === 0 || part.objects.length === 0) return;
-    const people = createHash('sha256').update([...part.who].sort().join('\n')).digest('hex');
+    const people = createHash('sha256')
+      .update([...part.who].sort().join('\n'))
+      .digest('hex');
     const key = keyOf(part.door, part.kind, people);
-    const group = this.groups.get(key) ?? { door: part.door, kind: part.kind, who: part.who, label: part.label, schemas: new Set<string>(), objects: [] };
+    const group = this.groups.get(key) ?? {
+      door: part.door,
+      kind: part.kind,
+      who: part.who,
+      label: part.label,
+      schemas: new Set<string>(),
+      objects: [],
+    };
     if (part.label < group.label) group.label = part.label;
     group.schemas.add(part.schema);
     group.objects.push(...part.objects);
@@ -221,7 +278,8 @@ class StateBuilder {
     const role = compiledRole(signature, group.kind);
     this.role(role, `writ: compiled ${signature}`);
     for (const schema of group.schemas) this.grant({ kind: 'schema', schema }, role, 'USAGE');
-    for (const [on, privileges] of group.objects) for (const privilege of privileges) this.grant(on, role, privilege);
+    for (const [on, privileges] of group.objects)
+      for (const privilege of privileges) this.grant(on, role, privilege);
     for (const principal of group.who) this.member(role, principalRole(principal, group.door));
   }
 }
@@ -258,25 +316,42 @@ function sequences(need: Need): Privileges[] {
   });
 }
 
-function functionTargets(snapshot: Snapshot, catalog: SecurableName, called: { schema: string; name: string }): Privileges[] {
+function functionTargets(
+  snapshot: Snapshot,
+  catalog: SecurableName,
+  called: { schema: string; name: string },
+): Privileges[] {
   return [...snapshot.catalog.functions.values()].flat().flatMap((one): Privileges[] => {
     const [, schema, name] = nameParts(one.name);
-    if (schema !== called.schema || name !== called.name || !isWithin(one.name, catalog) || one.securityDefiner) return [];
+    if (
+      schema !== called.schema ||
+      name !== called.name ||
+      !isWithin(one.name, catalog) ||
+      one.securityDefiner
+    )
+      return [];
     return [[{ kind: 'function', schema, name, signature: one.signature }, ['EXECUTE']]];
   });
 }
 
 /** Attributes, exemptions that views ask for, and groups that rules ask for; only of people who have a role here. */
-function policyData(snapshot: Snapshot, catalog: SecurableName, principals: readonly PrincipalName[], exemptions: ReadonlySet<string>): PolicyData {
+function policyData(
+  snapshot: Snapshot,
+  catalog: SecurableName,
+  principals: readonly PrincipalName[],
+  exemptions: ReadonlySet<string>,
+): PolicyData {
   const attributes = new Map<string, { principal: string; name: string; values: readonly string[] }>();
   const exempt = new Map<string, { principal: string; policy: string }>();
   const memberships = new Map<string, { principal: string; grp: string }>();
   const asked = groupsAskedFor(snapshot, catalog);
   const policies = snapshot.policies.filter((policy) => exemptions.has(policy.name));
   for (const principal of principals) {
-    for (const [name, values] of snapshot.attributes(principal)) attributes.set(keyOf(principal, name), { principal, name, values });
+    for (const [name, values] of snapshot.attributes(principal))
+      attributes.set(keyOf(principal, name), { principal, name, values });
     for (const policy of policies) {
-      if (!snapshot.binds(policy.audience, principal)) exempt.set(keyOf(principal, policy.name), { principal, policy: policy.name });
+      if (!snapshot.binds(policy.audience, principal))
+        exempt.set(keyOf(principal, policy.name), { principal, policy: policy.name });
     }
     for (const grp of [...snapshot.groupsOf(principal), allUsers]) {
       if (asked.has(grp)) memberships.set(keyOf(principal, grp), { principal, grp });
@@ -303,11 +378,18 @@ function groupsAskedFor(snapshot: Snapshot, catalog: SecurableName): ReadonlySet
 function caveats(views: readonly BuiltView[], needs: readonly Need[], options: DesiredOptions): string[] {
   const sentences: string[] = [];
   if (!options.superuser) {
-    sentences.push('a migration of a governed table needs `writ sync pause` and `resume`, because event triggers need a superuser here');
+    sentences.push(
+      'a migration of a governed table needs `writ sync pause` and `resume`, because event triggers need a superuser here',
+    );
   }
-  const locks = new Set(views.filter(({ need, view }) => need.writers.size > 0 && view.body === null).map(({ need }) => need.table.name));
+  const locks = new Set(
+    views
+      .filter(({ need, view }) => need.writers.size > 0 && view.body === null)
+      .map(({ need }) => need.table.name),
+  );
   for (const need of needs) if (need.target === 'base' && need.writers.size > 0) locks.add(need.table.name);
-  for (const table of [...locks].sort()) sentences.push(`whoever has MODIFY on ${table} can lock it (LOCK TABLE), because DELETE permits that`);
+  for (const table of [...locks].sort())
+    sentences.push(`whoever has MODIFY on ${table} can lock it (LOCK TABLE), because DELETE permits that`);
   return sentences;
 }
 

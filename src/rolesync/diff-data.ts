@@ -22,14 +22,20 @@ export function diffData(actual: PolicyData, desired: PolicyData, installed: boo
   const exemptions = missingFrom(desired.exemptions, actual.exemptions);
   const memberships = missingFrom(desired.memberships, actual.memberships);
   if (installed) {
-    if (removed.length > 0) operations.push({ op: 'remove-attributes', rows: removed, effect: 'narrow', phase: 'narrow' });
-    if (shrunk.length > 0) operations.push({ op: 'put-attributes', rows: shrunk, effect: 'narrow', phase: 'narrow' });
-    if (exemptionsGone.length > 0) operations.push({ op: 'remove-exemptions', rows: exemptionsGone, effect: 'narrow', phase: 'narrow' });
-    if (membershipsGone.length > 0) operations.push({ op: 'remove-memberships', rows: membershipsGone, effect: 'narrow', phase: 'narrow' });
+    if (removed.length > 0)
+      operations.push({ op: 'remove-attributes', rows: removed, effect: 'narrow', phase: 'narrow' });
+    if (shrunk.length > 0)
+      operations.push({ op: 'put-attributes', rows: shrunk, effect: 'narrow', phase: 'narrow' });
+    if (exemptionsGone.length > 0)
+      operations.push({ op: 'remove-exemptions', rows: exemptionsGone, effect: 'narrow', phase: 'narrow' });
+    if (membershipsGone.length > 0)
+      operations.push({ op: 'remove-memberships', rows: membershipsGone, effect: 'narrow', phase: 'narrow' });
   }
   if (put.length > 0) operations.push({ op: 'put-attributes', rows: put, effect: 'widen', phase: 'widen' });
-  if (memberships.length > 0) operations.push({ op: 'put-memberships', rows: memberships, effect: 'widen', phase: 'widen' });
-  if (exemptions.length > 0) operations.push({ op: 'put-exemptions', rows: exemptions, effect: 'widen', phase: 'widen' });
+  if (memberships.length > 0)
+    operations.push({ op: 'put-memberships', rows: memberships, effect: 'widen', phase: 'widen' });
+  if (exemptions.length > 0)
+    operations.push({ op: 'put-exemptions', rows: exemptions, effect: 'widen', phase: 'widen' });
   return operations;
 }
 

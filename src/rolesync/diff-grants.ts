@@ -12,9 +12,13 @@ export function grantOperations(
   return [...objectGroups(grants.filter((grant) => grant.on.kind !== 'column'))]
     .map((group): PlanOperation => ({ op, ...group, ...common }))
     .concat(
-      [...columnGroups(grants)].map((group): PlanOperation => ({
-        op: op === 'grant' ? 'grant-columns' : 'revoke-columns', ...group, ...common,
-      })),
+      [...columnGroups(grants)].map(
+        (group): PlanOperation => ({
+          op: op === 'grant' ? 'grant-columns' : 'revoke-columns',
+          ...group,
+          ...common,
+        }),
+      ),
     );
 }
 
@@ -26,14 +30,26 @@ interface ObjectGroup {
 }
 
 function objectGroups(grants: readonly Grant[]): Iterable<ObjectGroup> {
-  const perTarget = new Map<string, { grantee: string; grantor: string | undefined; on: GrantTarget; privileges: string[] }>();
+  const perTarget = new Map<
+    string,
+    { grantee: string; grantor: string | undefined; on: GrantTarget; privileges: string[] }
+  >();
   for (const grant of grants) {
     const key = keyOf(grant.grantee, grant.grantor ?? '', targetKey(grant.on));
     const known = perTarget.get(key);
-    if (known === undefined) perTarget.set(key, { grantee: grant.grantee, grantor: grant.grantor, on: grant.on, privileges: [grant.privilege] });
+    if (known === undefined)
+      perTarget.set(key, {
+        grantee: grant.grantee,
+        grantor: grant.grantor,
+        on: grant.on,
+        privileges: [grant.privilege],
+      });
     else known.privileges.push(grant.privilege);
   }
-  const groups = new Map<string, { grantee: string; grantor: string | undefined; privileges: readonly string[]; targets: GrantTarget[] }>();
+  const groups = new Map<
+    string,
+    { grantee: string; grantor: string | undefined; privileges: readonly string[]; targets: GrantTarget[] }
+  >();
   for (const { grantee, grantor, on, privileges } of perTarget.values()) {
     const sorted = [...privileges].sort();
     const key = keyOf(grantee, grantor ?? '', on.kind, ...sorted);
@@ -41,7 +57,10 @@ function objectGroups(grants: readonly Grant[]): Iterable<ObjectGroup> {
     if (known === undefined) groups.set(key, { grantee, grantor, privileges: sorted, targets: [on] });
     else known.targets.push(on);
   }
-  return [...groups.values()].map(({ grantor, ...group }) => ({ ...group, ...(grantor === undefined ? {} : { grantor }) }));
+  return [...groups.values()].map(({ grantor, ...group }) => ({
+    ...group,
+    ...(grantor === undefined ? {} : { grantor }),
+  }));
 }
 
 interface ColumnGroup {
@@ -53,15 +72,31 @@ interface ColumnGroup {
 }
 
 function columnGroups(grants: readonly Grant[]): Iterable<ColumnGroup> {
-  const groups = new Map<string, { grantee: string; grantor: string | undefined; schema: string; name: string; columns: Map<string, string[]> }>();
+  const groups = new Map<
+    string,
+    {
+      grantee: string;
+      grantor: string | undefined;
+      schema: string;
+      name: string;
+      columns: Map<string, string[]>;
+    }
+  >();
   for (const grant of grants) {
     if (grant.on.kind !== 'column') continue;
     const key = keyOf(grant.grantee, grant.grantor ?? '', grant.on.schema, grant.on.name);
     const group = groups.get(key) ?? {
-      grantee: grant.grantee, grantor: grant.grantor, schema: grant.on.schema, name: grant.on.name, columns: new Map<string, string[]>(),
+      grantee: grant.grantee,
+      grantor: grant.grantor,
+      schema: grant.on.schema,
+      name: grant.on.name,
+      columns: new Map<string, string[]>(),
     };
     group.columns.set(grant.privilege, [...(group.columns.get(grant.privilege) ?? []), grant.on.column]);
     groups.set(key, group);
   }
-  return [...groups.values()].map(({ grantor, ...group }) => ({ ...group, ...(grantor === undefined ? {} : { grantor }) }));
+  return [...groups.values()].map(({ grantor, ...group }) => ({
+    ...group,
+    ...(grantor === undefined ? {} : { grantor }),
+  }));
 }

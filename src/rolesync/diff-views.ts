@@ -15,29 +15,52 @@ export interface ViewDiff {
 export function diffViews(actual: DatabaseState, desired: DatabaseState): ViewDiff {
   const absent = absentViews(actual, desired);
   const wanted = [...desired.views.values()].filter((fact) => !absent.has(viewKey(fact)));
-  const distrusted = new Set([...actual.views.values()].filter((fact) => notAsMade.has(fact.fingerprint)).map(viewKey));
-  const gone = [...actual.views.values()].filter((fact) => fact.state === 'made' && (!desired.views.has(viewKey(fact)) || absent.has(viewKey(fact))));
+  const distrusted = new Set(
+    [...actual.views.values()].filter((fact) => notAsMade.has(fact.fingerprint)).map(viewKey),
+  );
+  const gone = [...actual.views.values()].filter(
+    (fact) => fact.state === 'made' && (!desired.views.has(viewKey(fact)) || absent.has(viewKey(fact))),
+  );
   const how = new Map<string, 'create' | 'replace' | 'recreate'>();
   for (const fact of wanted) {
     const need = needed(fact, actual.views.get(viewKey(fact)));
     if (need !== undefined) how.set(viewKey(fact), need);
   }
   spread(wanted, how, new Set(gone.map(viewKey)));
-  const forgotten = [...actual.views.values()].filter((fact) => fact.state !== 'made' && !desired.views.has(viewKey(fact)));
+  const forgotten = [...actual.views.values()].filter(
+    (fact) => fact.state !== 'made' && !desired.views.has(viewKey(fact)),
+  );
   const operations: PlanOperation[] = [
-    ...[...gone, ...forgotten].sort((a, b) => b.ordinal - a.ordinal).map((fact): PlanOperation => ({
-      op: 'drop-view', schema: fact.schema, name: fact.name, effect: 'narrow', phase: 'views',
-    })),
+    ...[...gone, ...forgotten]
+      .sort((a, b) => b.ordinal - a.ordinal)
+      .map(
+        (fact): PlanOperation => ({
+          op: 'drop-view',
+          schema: fact.schema,
+          name: fact.name,
+          effect: 'narrow',
+          phase: 'views',
+        }),
+      ),
     ...wanted.flatMap((fact): PlanOperation[] => {
       const kind = how.get(viewKey(fact));
       if (kind === undefined || fact.view === undefined) return [];
-      return [{
-        op: 'make-view', view: fact.view, fingerprint: fact.fingerprint, ordinal: fact.ordinal, how: kind,
-        grants: grantsOn(fact, desired), effect: 'neutral', phase: 'views',
-      }];
+      return [
+        {
+          op: 'make-view',
+          view: fact.view,
+          fingerprint: fact.fingerprint,
+          ordinal: fact.ordinal,
+          how: kind,
+          grants: grantsOn(fact, desired),
+          effect: 'neutral',
+          phase: 'views',
+        },
+      ];
     }),
   ];
-  const is = (set: { has(key: string): boolean }) => (on: GrantTarget) => on.kind === 'relation' && set.has(keyOf(on.schema, on.name));
+  const is = (set: { has(key: string): boolean }) => (on: GrantTarget) =>
+    on.kind === 'relation' && set.has(keyOf(on.schema, on.name));
   return { operations, isDistrusted: is(distrusted), bringsGrants: is(how), isAbsent: is(absent) };
 }
 
@@ -49,14 +72,22 @@ function needed(fact: ViewFact, there: ViewFact | undefined): 'create' | 'replac
   if (there.state === 'refused') return 'create';
   if (notAsMade.has(there.fingerprint)) return 'recreate';
   // Postgres can add columns at the end of a view, and change nothing else about them.
-  const extends_ = there.columns.every((column, i) => column.name === fact.columns[i]?.name && column.type === fact.columns[i]?.type);
+  const extends_ = there.columns.every(
+    (column, i) => column.name === fact.columns[i]?.name && column.type === fact.columns[i]?.type,
+  );
   return extends_ ? 'replace' : 'recreate';
 }
 
 /** A copy goes with the view that it reads. Facts stand in their order of making. */
-function spread(wanted: readonly ViewFact[], how: Map<string, 'create' | 'replace' | 'recreate'>, gone: ReadonlySet<string>): void {
+function spread(
+  wanted: readonly ViewFact[],
+  how: Map<string, 'create' | 'replace' | 'recreate'>,
+  gone: ReadonlySet<string>,
+): void {
   for (const fact of [...wanted].sort((a, b) => a.ordinal - b.ordinal)) {
-    const broken = fact.dependsOn.some((view) => gone.has(viewKey(view)) || how.get(viewKey(view)) === 'recreate');
+    const broken = fact.dependsOn.some(
+      (view) => gone.has(viewKey(view)) || how.get(viewKey(view)) === 'recreate',
+    );
     if (broken) how.set(viewKey(fact), 'recreate');
   }
 }
@@ -69,7 +100,8 @@ function absentViews(actual: DatabaseState, desired: DatabaseState): ReadonlySet
     const paused = base !== undefined && actual.paused.has(keyOf(base.schema, base.name));
     const there = actual.views.get(viewKey(fact));
     const refused = there?.state === 'refused' && there.fingerprint === fact.fingerprint;
-    if (paused || refused || fact.dependsOn.some((view) => absent.has(viewKey(view)))) absent.add(viewKey(fact));
+    if (paused || refused || fact.dependsOn.some((view) => absent.has(viewKey(view))))
+      absent.add(viewKey(fact));
   }
   return absent;
 }
@@ -77,7 +109,8 @@ function absentViews(actual: DatabaseState, desired: DatabaseState): ReadonlySet
 function grantsOn(fact: ViewFact, desired: DatabaseState): ViewGrant[] {
   const byGrantee = new Map<string, string[]>();
   for (const grant of desired.grants.values()) {
-    if (grant.on.kind !== 'relation' || grant.on.schema !== fact.schema || grant.on.name !== fact.name) continue;
+    if (grant.on.kind !== 'relation' || grant.on.schema !== fact.schema || grant.on.name !== fact.name)
+      continue;
     byGrantee.set(grant.grantee, [...(byGrantee.get(grant.grantee) ?? []), grant.privilege]);
   }
   return [...byGrantee].map(([grantee, privileges]) => ({ grantee, privileges: [...privileges].sort() }));

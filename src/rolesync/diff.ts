@@ -30,21 +30,35 @@ function diffRoles(actual: DatabaseState, desired: DatabaseState): PlanOperation
   for (const role of desired.roles.values()) {
     const there = actual.roles.get(role.name);
     if (there === undefined) {
-      operations.push({ op: 'create-role', role: role.name, comment: role.comment, effect: 'neutral', phase: 'prepare' });
+      operations.push({
+        op: 'create-role',
+        role: role.name,
+        comment: role.comment,
+        effect: 'neutral',
+        phase: 'prepare',
+      });
     } else if (there.attributes.length > 0) {
-      operations.push({ op: 'restrict-role', role: role.name, attributes: there.attributes, effect: 'narrow', phase: 'narrow' });
+      operations.push({
+        op: 'restrict-role',
+        role: role.name,
+        attributes: there.attributes,
+        effect: 'narrow',
+        phase: 'narrow',
+      });
     }
   }
   // What others depend on goes last: the owner of the views, then the marker.
   const last: readonly string[] = [managedRole, ownerRole];
   const gone = [...actual.roles.values()].filter((role) => !desired.roles.has(role.name));
   gone.sort((a, b) => last.indexOf(a.name) - last.indexOf(b.name));
-  for (const role of gone) operations.push({ op: 'drop-role', role: role.name, effect: 'narrow', phase: 'clean-up' });
+  for (const role of gone)
+    operations.push({ op: 'drop-role', role: role.name, effect: 'narrow', phase: 'clean-up' });
   return operations;
 }
 
 function diffMemberships(actual: DatabaseState, desired: DatabaseState): PlanOperation[] {
-  const same = (a: Membership, b: Membership): boolean => a.inherit === b.inherit && a.set === b.set && a.admin === b.admin;
+  const same = (a: Membership, b: Membership): boolean =>
+    a.inherit === b.inherit && a.set === b.set && a.admin === b.admin;
   const extra = [...actual.memberships].flatMap(([key, membership]) => {
     const wanted = desired.memberships.get(key);
     // A role that goes takes its memberships along; revoking first takes the access away at once.
@@ -68,9 +82,15 @@ function diffMemberships(actual: DatabaseState, desired: DatabaseState): PlanOpe
         phase: 'narrow',
       };
     }),
-    ...[...granted].map(([role, group]): PlanOperation => ({
-      op: 'grant-membership', role, members: group.map((one) => one.member), effect: 'widen', phase: 'widen',
-    })),
+    ...[...granted].map(
+      ([role, group]): PlanOperation => ({
+        op: 'grant-membership',
+        role,
+        members: group.map((one) => one.member),
+        effect: 'widen',
+        phase: 'widen',
+      }),
+    ),
   ];
 }
 
@@ -97,7 +117,11 @@ function diffSchemas(actual: DatabaseState, desired: DatabaseState): PlanOperati
   return operations;
 }
 
-function diffGrants(actual: DatabaseState, desired: DatabaseState, views: ReturnType<typeof diffViews>): PlanOperation[] {
+function diffGrants(
+  actual: DatabaseState,
+  desired: DatabaseState,
+  views: ReturnType<typeof diffViews>,
+): PlanOperation[] {
   const extra = [...actual.grants].flatMap(([key, grant]) => {
     const wanted = desired.grants.has(key) && grant.grantable !== true;
     return wanted && !views.isDistrusted(grant.on) ? [] : [grant];
@@ -108,11 +132,22 @@ function diffGrants(actual: DatabaseState, desired: DatabaseState, views: Return
     return !kept && !views.bringsGrants(grant.on) && !views.isAbsent(grant.on);
   });
   const ofOwner = (grant: { readonly grantee: string }): boolean => grant.grantee === ownerRole;
-  const part = (list: typeof extra, op: 'grant' | 'revoke', effect: Effect, phase: Phase) => grantOperations(list, op, effect, phase);
+  const part = (list: typeof extra, op: 'grant' | 'revoke', effect: Effect, phase: Phase) =>
+    grantOperations(list, op, effect, phase);
   return [
-    ...part(extra.filter((grant) => !ofOwner(grant)), 'revoke', 'narrow', 'narrow'),
+    ...part(
+      extra.filter((grant) => !ofOwner(grant)),
+      'revoke',
+      'narrow',
+      'narrow',
+    ),
     ...part(missing.filter(ofOwner), 'grant', 'neutral', 'prepare'),
-    ...part(missing.filter((grant) => !ofOwner(grant)), 'grant', 'widen', 'widen'),
+    ...part(
+      missing.filter((grant) => !ofOwner(grant)),
+      'grant',
+      'widen',
+      'widen',
+    ),
     // The owner's rights on a table go when no view needs them any more.
     ...part(extra.filter(ofOwner), 'revoke', 'neutral', 'clean-up'),
   ];

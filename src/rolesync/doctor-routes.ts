@@ -92,7 +92,7 @@ function clusterNamed({ clusters }: Pick<DoctorRouteOptions, 'clusters'>, name: 
 }
 
 async function clusterRow(cluster: Cluster): Promise<object> {
-  const version = await cluster.version().then(String, () => 'unreachable');
+  const version = await cluster.version().then((number) => `${Math.floor(number / 10_000)}.${number % 10_000}`, () => 'unreachable');
   return { name: cluster.name, host: cluster.host, port: cluster.port, version };
 }
 

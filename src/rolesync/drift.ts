@@ -11,19 +11,34 @@ export interface DriftFinding {
   readonly summary: string;
 }
 
-export function driftOf(observed: Observed, desired: DatabaseState, operations: readonly PlanOperation[]): readonly DriftFinding[] {
+export function driftOf(
+  observed: Observed,
+  desired: DatabaseState,
+  operations: readonly PlanOperation[],
+): readonly DriftFinding[] {
   const { state } = observed;
   const findings: DriftFinding[] = [...viewFindings(state, desired), ...kitFindings(state, desired)];
   const told = new Set(['make-view', 'install-schema', 'install-event-triggers']);
   for (const operation of operations) {
-    if (told.has(operation.op) || (operation.op === 'drop-view' && !standsUnasked(state, operation))) continue;
-    findings.push({ severity: isWidened(operation) ? 'critical' : 'repairable', summary: `to repair: ${describe(operation)}` });
+    if (told.has(operation.op) || (operation.op === 'drop-view' && !standsUnasked(state, operation)))
+      continue;
+    findings.push({
+      severity: isWidened(operation) ? 'critical' : 'repairable',
+      summary: `to repair: ${describe(operation)}`,
+    });
   }
   for (const key of state.paused) {
     const [schema, name] = JSON.parse(key) as [string, string];
-    findings.push({ severity: 'reported', summary: `${schema}.${name} is paused: nobody reads it through us until \`writ sync resume\`` });
+    findings.push({
+      severity: 'reported',
+      summary: `${schema}.${name} is paused: nobody reads it through us until \`writ sync resume\``,
+    });
   }
-  for (const role of observed.foreignRoles) findings.push({ severity: 'reported', summary: `role ${role} is named like ours and is not: it is left alone` });
+  for (const role of observed.foreignRoles)
+    findings.push({
+      severity: 'reported',
+      summary: `role ${role} is named like ours and is not: it is left alone`,
+    });
   return findings;
 }
 
@@ -32,7 +47,10 @@ function isWidened(operation: PlanOperation): boolean {
   return operation.phase === 'narrow' && operation.op !== 'remove-attributes';
 }
 
-function standsUnasked(state: DatabaseState, view: { readonly schema: string; readonly name: string }): boolean {
+function standsUnasked(
+  state: DatabaseState,
+  view: { readonly schema: string; readonly name: string },
+): boolean {
   return state.views.get(viewKey(view))?.state === 'made';
 }
 
@@ -42,14 +60,33 @@ function viewFindings(state: DatabaseState, desired: DatabaseState): DriftFindin
     const there = state.views.get(viewKey(fact));
     const name = `${fact.schema}.${fact.name}`;
     const base = fact.view === undefined ? '' : ` over ${fact.view.base.schema}.${fact.view.base.name}`;
-    if (there === undefined) findings.push({ severity: 'repairable', summary: `the view ${name}${base} is missing` });
-    else if (there.fingerprint === 'moved') findings.push({ severity: 'critical', summary: `the view ${name} stands over a table whose name belongs to another one now` });
-    else if (there.fingerprint === 'altered') findings.push({ severity: 'critical', summary: `the view ${name} is not what was made: its text, owner or options were changed` });
-    else if (there.state === 'refused') findings.push({ severity: 'reported', summary: `${name} is not offered, because ${there.reason ?? 'Postgres refused it'}` });
+    if (there === undefined)
+      findings.push({ severity: 'repairable', summary: `the view ${name}${base} is missing` });
+    else if (there.fingerprint === 'moved')
+      findings.push({
+        severity: 'critical',
+        summary: `the view ${name} stands over a table whose name belongs to another one now`,
+      });
+    else if (there.fingerprint === 'altered')
+      findings.push({
+        severity: 'critical',
+        summary: `the view ${name} is not what was made: its text, owner or options were changed`,
+      });
+    else if (there.state === 'refused')
+      findings.push({
+        severity: 'reported',
+        summary: `${name} is not offered, because ${there.reason ?? 'Postgres refused it'}`,
+      });
     else if (there.state === 'withdrawn' && there.reason !== 'paused') {
-      const severity = /another table|which the policy reads/.test(there.reason ?? '') ? 'critical' : 'repairable';
-      findings.push({ severity, summary: `the view ${name}${base} is withdrawn: ${there.reason ?? 'it was dropped'}` });
-    } else if (there.fingerprint !== fact.fingerprint) findings.push({ severity: 'repairable', summary: `the view ${name}${base} is out of date` });
+      const severity = /another table|which the policy reads/.test(there.reason ?? '')
+        ? 'critical'
+        : 'repairable';
+      findings.push({
+        severity,
+        summary: `the view ${name}${base} is withdrawn: ${there.reason ?? 'it was dropped'}`,
+      });
+    } else if (there.fingerprint !== fact.fingerprint)
+      findings.push({ severity: 'repairable', summary: `the view ${name}${base} is out of date` });
   }
   return findings;
 }
@@ -58,12 +95,17 @@ function kitFindings(state: DatabaseState, desired: DatabaseState): DriftFinding
   const findings: DriftFinding[] = [];
   for (const [name, hash] of desired.functions) {
     const there = state.functions.get(name);
-    if (there === undefined) findings.push({ severity: 'repairable', summary: `the function writ.${name} is missing` });
-    else if (there !== hash) findings.push({ severity: 'critical', summary: `the function writ.${name} is not what was installed` });
+    if (there === undefined)
+      findings.push({ severity: 'repairable', summary: `the function writ.${name} is missing` });
+    else if (there !== hash)
+      findings.push({ severity: 'critical', summary: `the function writ.${name} is not what was installed` });
   }
   if (desired.eventTriggers === 'present' && state.eventTriggers !== 'present') {
     const severity = state.eventTriggers === 'altered' ? 'critical' : 'repairable';
-    findings.push({ severity, summary: `the event triggers are ${state.eventTriggers}: a migration of a governed table would be refused by our views` });
+    findings.push({
+      severity,
+      summary: `the event triggers are ${state.eventTriggers}: a migration of a governed table would be refused by our views`,
+    });
   }
   return findings;
 }

@@ -24,25 +24,47 @@ export function guard(
   limits: GuardLimits = defaultLimits,
 ): readonly PlanOperation[] {
   refuseForeign(operations, observed, desired);
-  const people = [...observed.state.roles.keys()].filter((role) => role !== ownerRole && role !== managedRole);
+  const people = [...observed.state.roles.keys()].filter(
+    (role) => role !== ownerRole && role !== managedRole,
+  );
   if (!limits.allowEmpty && desired.roles.size === 0 && people.length > 0) {
-    refuse(`the policy admits nobody, and ${people.length} roles would go`, 'if that is meant, uninstall the cluster instead');
+    refuse(
+      `the policy admits nobody, and ${people.length} roles would go`,
+      'if that is meant, uninstall the cluster instead',
+    );
   }
   const revokes = operations.reduce((sum, operation) => sum + revoked(operation), 0);
-  if (revokes > limits.maxRevokes) refuse(`${revokes} rights would be taken away, the limit is ${limits.maxRevokes}`, 'apply in parts, or raise the limit');
+  if (revokes > limits.maxRevokes)
+    refuse(
+      `${revokes} rights would be taken away, the limit is ${limits.maxRevokes}`,
+      'apply in parts, or raise the limit',
+    );
   const dropped = operations.filter((operation) => operation.op === 'drop-role').length;
-  if (dropped > limits.maxDroppedRoles) refuse(`${dropped} roles would be dropped, the limit is ${limits.maxDroppedRoles}`, 'apply in parts, or raise the limit');
+  if (dropped > limits.maxDroppedRoles)
+    refuse(
+      `${dropped} roles would be dropped, the limit is ${limits.maxDroppedRoles}`,
+      'apply in parts, or raise the limit',
+    );
   return operations;
 }
 
-function refuseForeign(operations: readonly PlanOperation[], observed: Observed, desired: DatabaseState): void {
+function refuseForeign(
+  operations: readonly PlanOperation[],
+  observed: Observed,
+  desired: DatabaseState,
+): void {
   const taken = [...desired.roles.keys()].filter((role) => observed.foreignRoles.has(role));
-  if (taken.length > 0) refuse(`the role ${taken[0]} exists and is not ours`, 'rename it, or drop it if it is left over');
+  if (taken.length > 0)
+    refuse(`the role ${taken[0]} exists and is not ours`, 'rename it, or drop it if it is left over');
   const schema = [...desired.schemas].find((name) => observed.foreignSchemas.has(name));
-  if (schema !== undefined) refuse(`the schema ${schema} exists and is not ours`, 'rename it, or drop it if it is left over');
+  if (schema !== undefined)
+    refuse(`the schema ${schema} exists and is not ours`, 'rename it, or drop it if it is left over');
   for (const operation of operations) {
-    const touched = rolesTouched(operation).find((role) => !role.startsWith(rolePrefix) || observed.foreignRoles.has(role));
-    if (touched !== undefined) refuse(`the plan touches role ${touched}, which is not ours`, 'this is a bug; nothing was done');
+    const touched = rolesTouched(operation).find(
+      (role) => !role.startsWith(rolePrefix) || observed.foreignRoles.has(role),
+    );
+    if (touched !== undefined)
+      refuse(`the plan touches role ${touched}, which is not ours`, 'this is a bug; nothing was done');
   }
 }
 

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
+import { type Actor, actingAs } from '../audit/acting.ts';
 import type { AuditLog } from '../audit/log-interface.ts';
 import type { CatalogInfo } from '../catalog/model.ts';
 import type { CatalogStore } from '../catalog/store.ts';
 import type { Cluster } from '../fleet/cluster.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { toWritError, WritError } from '../kernel/errors.ts';
-import type { PrincipalName } from '../kernel/principal.ts';
+import { operatorName, type PrincipalName } from '../kernel/principal.ts';
 import type { SecurableName } from '../kernel/securable-name.ts';
 import { compileFiles } from '../policy/compile.ts';
 import type { Finding, PolicyFile, PolicyPlan, Snapshot } from '../policy/model.ts';
@@ -38,11 +39,6 @@ export interface FullPlan {
   readonly pending: boolean;
 }
 
-export interface Actor {
-  readonly principal: PrincipalName;
-  readonly credential: string;
-}
-
 export interface PolicyInForceOptions {
   readonly store: CatalogStore;
   readonly clusters: ReadonlyMap<string, Cluster>;
@@ -66,6 +62,9 @@ export interface InForce {
   onChange(listener: (change: PolicyChange) => void): void;
   close(): void;
 }
+
+/** What the instance does by itself: discovery, expiry, a first sign-in. */
+const ownInitiative: Actor = { principal: operatorName, credential: 'instance' };
 
 /** Compiles what was last in force, or, on the first start, the folder's files. @throws invalid_policy with every finding */
 export async function openInForce(options: PolicyInForceOptions): Promise<InForce & { readonly first: boolean }> {
@@ -118,7 +117,7 @@ class OneInForce implements InForce {
           hint: 'plan again and look at what is different',
         });
       }
-      const applied = await this.bringIntoForce(next, planned);
+      const applied = await this.bringIntoForce(next, planned, actor);
       this.options.store.putPolicy({ snapshot: next.id, appliedAt: this.options.clock.now(), appliedBy: actor.principal, files: texts });
       this.options.audit.append({
         kind: 'policy.apply', principal: actor.principal, credential: actor.credential, decision: 'allow', policyVersion: next.id,
@@ -134,8 +133,8 @@ class OneInForce implements InForce {
       this.armExpiry();
       if (next.id === this.snapshot.id && samePrincipals(next, this.snapshot)) return;
       const planned = await this.planTo(next, this.snapshot.files);
-      await this.bringIntoForce(next, planned);
-      this.options.audit.append({ kind: 'policy.apply', policyVersion: next.id, summary: `${why}: ${planned.policy.summary}` });
+      await this.bringIntoForce(next, planned, ownInitiative);
+      this.options.audit.append({ kind: 'policy.apply', ...ownInitiative, decision: 'allow', policyVersion: next.id, summary: `${why}: ${planned.policy.summary}` });
     });
   }
 
@@ -160,8 +159,8 @@ class OneInForce implements InForce {
   }
 
   /** Clusters first, then the doors: what was widened works at once, what was narrowed is already gone natively. */
-  private async bringIntoForce(next: Snapshot, planned: FullPlan): Promise<FullPlan & { readonly change: PolicyChange }> {
-    const catalogs = await Promise.all(planned.catalogs.map((each) => this.applyOne(each, next)));
+  private async bringIntoForce(next: Snapshot, planned: FullPlan, actor: Actor): Promise<FullPlan & { readonly change: PolicyChange }> {
+    const catalogs = await Promise.all(planned.catalogs.map((each) => this.applyOne(each, next, actor)));
     const change: PolicyChange = { from: this.snapshot, to: next, plan: planned.policy };
     this.snapshot = next;
     this.armExpiry();
@@ -169,12 +168,12 @@ class OneInForce implements InForce {
     return { ...planned, catalogs, change };
   }
 
-  private async applyOne(each: CatalogPlan, next: Snapshot): Promise<CatalogPlan> {
+  private async applyOne(each: CatalogPlan, next: Snapshot, actor: Actor): Promise<CatalogPlan> {
     const info = next.catalog.catalogs.get(each.catalog);
     if (each.error !== undefined || info === undefined) return each;
     try {
       const cluster = clusterOf(this.options.clusters, info);
-      return { ...each, plan: await applyCluster({ cluster, catalog: info, snapshot: next, audit: this.options.audit }) };
+      return { ...each, plan: await applyCluster({ cluster, catalog: info, snapshot: next, audit: actingAs(this.options.audit, actor) }) };
     } catch (thrown) {
       return { ...each, error: toWritError(thrown) };
     }

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { CatalogInfo } from '../catalog/model.ts';
 import type { AdminConnection, Row } from '../fleet/cluster.ts';
-import type { RoleName } from '../fleet/role-names.ts';
+import { principalRole, type RoleName } from '../fleet/role-names.ts';
+import { parsePrincipalName } from '../kernel/principal.ts';
 import { type Sql, sql, trustedSql } from '../kernel/sql.ts';
 import { functionHash } from './kit.ts';
 import {
@@ -20,7 +21,8 @@ import {
 
 // What is there, in one READ ONLY REPEATABLE READ snapshot: a handful of catalog queries, no information_schema.
 
-const file = (name: string): Sql => trustedSql(readFileSync(new URL(`./${name}.sql`, import.meta.url), 'utf8'), 'file');
+const file = (name: string): Sql =>
+  trustedSql(readFileSync(new URL(`./${name}.sql`, import.meta.url), 'utf8'), 'file');
 
 export interface Observed {
   readonly state: DatabaseState;
@@ -40,16 +42,23 @@ export interface Observed {
 /** Call inside `withAdmin` of the catalog's database. */
 export async function inspectDatabase(connection: AdminConnection, catalog: CatalogInfo): Promise<Observed> {
   const rows = await connection.transaction(() => readEverything(connection));
+  const notes = new Map(
+    rows.roles.filter((role) => role.login).map((role) => [role.name, roleOfLogin(role.comment)]),
+  );
   const marked = rows.roles.filter((role) => role.comment.startsWith('writ:') && !role.login);
   const logins = new Set(rows.roles.filter((role) => role.login).map((role) => role.name));
-  const foreignRoles = new Set(rows.roles.filter((role) => !role.login && !role.comment.startsWith('writ:')).map((role) => role.name));
+  const foreignRoles = new Set(
+    rows.roles.filter((role) => !role.login && !role.comment.startsWith('writ:')).map((role) => role.name),
+  );
   const owned = (row: ObjectRow): boolean => row.owner === 'writ_owner';
   const schemas = rows.objects.filter((row) => row.kind === 'schema');
   const state: DatabaseState = {
     roles: new Map(marked.filter((role) => concerns(role, catalog)).map((role) => [role.name, roleOf(role)])),
-    memberships: membershipsOf(rows.memberships, marked, logins, foreignRoles, catalog),
+    memberships: membershipsOf(rows.memberships, marked, notes, foreignRoles, catalog),
     schemas: new Set(schemas.filter(owned).map((row) => row.name)),
-    functions: new Map(rows.objects.filter((row) => row.kind === 'function').map((row) => [row.name, lookOf(row)])),
+    functions: new Map(
+      rows.objects.filter((row) => row.kind === 'function').map((row) => [row.name, lookOf(row)]),
+    ),
     views: new Map(rows.views.map((row) => [keyOf(row.schema, row.name), viewOf(row)])),
     grants: grantsOf(rows.grants, foreignRoles),
     data: dataOf(rows.data),
@@ -78,7 +87,11 @@ interface MembershipRow extends Row {
   readonly role: string;
   readonly member: string;
   readonly grantor: string | null;
-  readonly options: { readonly inherit_option?: boolean; readonly set_option?: boolean; readonly admin_option?: boolean };
+  readonly options: {
+    readonly inherit_option?: boolean;
+    readonly set_option?: boolean;
+    readonly admin_option?: boolean;
+  };
 }
 interface GrantRow extends Row {
   readonly kind: GrantTarget['kind'];
@@ -135,8 +148,10 @@ async function readEverything(connection: AdminConnection) {
     objects: await connection.query<ObjectRow>(file('inspect-objects')),
     views: kit ? await connection.query<ViewRow>(file('inspect-views')) : [],
     data: kit ? await connection.query<DataRow>(dataQuery) : [],
-    paused: kit ? await connection.query<{ base_schema: string; base_name: string } & Row>(sql`
-      select base_schema::text, base_name::text from writ.paused order by 1, 2`) : [],
+    paused: kit
+      ? await connection.query<{ base_schema: string; base_name: string } & Row>(sql`
+      select base_schema::text, base_name::text from writ.paused order by 1, 2`)
+      : [],
   };
 }
 
@@ -148,7 +163,9 @@ const dataQuery = sql`
 
 /** Compiled roles belong to one catalog; the other roles of ours to the cluster. */
 function concerns(role: { readonly comment: string }, catalog: CatalogInfo): boolean {
-  return !role.comment.startsWith('writ: compiled ') || role.comment.startsWith(`writ: compiled ${catalog.name} `);
+  return (
+    !role.comment.startsWith('writ: compiled ') || role.comment.startsWith(`writ: compiled ${catalog.name} `)
+  );
 }
 
 function roleOf(row: RoleRow): ManagedRole {
@@ -162,7 +179,7 @@ function roleOf(row: RoleRow): ManagedRole {
 function membershipsOf(
   rows: readonly MembershipRow[],
   marked: readonly RoleRow[],
-  logins: ReadonlySet<string>,
+  logins: ReadonlyMap<string, string | undefined>,
   foreign: ReadonlySet<string>,
   catalog: CatalogInfo,
 ): ReadonlyMap<string, Membership> {
@@ -170,10 +187,10 @@ function membershipsOf(
   const found = new Map<string, Membership>();
   for (const row of rows) {
     const comment = comments.get(row.role);
-    const ours = comment !== undefined || comments.has(row.member) || logins.has(row.member) || logins.has(row.role);
+    const ours =
+      comment !== undefined || comments.has(row.member) || logins.has(row.member) || logins.has(row.role);
     if (!ours || foreign.has(row.member)) continue;
     if (comment !== undefined && !concerns({ comment }, catalog)) continue;
-    const isPrincipalRole = /^writ_[gd]_/.test(row.role) && comment !== undefined;
     const membership: Membership = {
       role: row.role,
       member: row.member,
@@ -182,10 +199,25 @@ function membershipsOf(
       admin: row.options.admin_option ?? false,
       ...(row.grantor === null ? {} : { grantor: row.grantor }),
     };
-    if (logins.has(row.member) && isPrincipalRole && !membership.set && !membership.admin) continue;
+    if (comment !== undefined && logins.get(row.member) === row.role && !membership.set && !membership.admin)
+      continue;
     found.set(membershipKey(membership), membership);
   }
   return found;
+}
+
+/** The role of the login's own principal, by the note that fleet leaves; it is a member of that one and no other. */
+function roleOfLogin(comment: string): string | undefined {
+  try {
+    const note: unknown = JSON.parse(comment);
+    if (typeof note !== 'object' || note === null || !('principal' in note) || !('door' in note))
+      return undefined;
+    if (typeof note.principal !== 'string' || (note.door !== 'gateway' && note.door !== 'direct'))
+      return undefined;
+    return principalRole(parsePrincipalName(note.principal), note.door);
+  } catch {
+    return undefined; // somebody's own words: then it may be a member of nothing
+  }
 }
 
 function grantsOf(rows: readonly GrantRow[], foreign: ReadonlySet<string>): ReadonlyMap<string, Grant> {
@@ -222,13 +254,30 @@ function targetOf(row: GrantRow): GrantTarget {
 }
 
 function lookOf(row: ObjectRow): string {
-  return functionHash({ source: row.source ?? '', owner: row.owner ?? '', definer: row.definer ?? false, settings: row.settings ?? '' });
+  return functionHash({
+    source: row.source ?? '',
+    owner: row.owner ?? '',
+    definer: row.definer ?? false,
+    settings: row.settings ?? '',
+  });
 }
 
 function viewOf(row: ViewRow): ViewFact {
   const made = row.fingerprint ?? 'not ours';
-  const problem = row.moved === true && row.stands ? 'moved' : row.altered ? 'altered' : !row.stands && row.state === 'made' ? 'missing' : undefined;
-  const state = row.state === null || (row.state === 'made' && !row.stands) ? 'withdrawn' : row.stands ? 'made' : row.state;
+  const problem =
+    row.moved === true && row.stands
+      ? 'moved'
+      : row.altered
+        ? 'altered'
+        : !row.stands && row.state === 'made'
+          ? 'missing'
+          : undefined;
+  const state =
+    row.state === null || (row.state === 'made' && !row.stands)
+      ? 'withdrawn'
+      : row.stands
+        ? 'made'
+        : row.state;
   return {
     schema: row.schema,
     name: row.name,
@@ -244,9 +293,24 @@ function viewOf(row: ViewRow): ViewFact {
 function dataOf(rows: readonly DataRow[]): PolicyData {
   const of = (kind: DataRow['kind']) => rows.filter((row) => row.kind === kind);
   return {
-    attributes: new Map(of('attribute').map((row) => [keyOf(row.principal, row.name), { principal: row.principal, name: row.name, values: row.items }])),
-    exemptions: new Map(of('exemption').map((row) => [keyOf(row.principal, row.name), { principal: row.principal, policy: row.name }])),
-    memberships: new Map(of('membership').map((row) => [keyOf(row.principal, row.name), { principal: row.principal, grp: row.name }])),
+    attributes: new Map(
+      of('attribute').map((row) => [
+        keyOf(row.principal, row.name),
+        { principal: row.principal, name: row.name, values: row.items },
+      ]),
+    ),
+    exemptions: new Map(
+      of('exemption').map((row) => [
+        keyOf(row.principal, row.name),
+        { principal: row.principal, policy: row.name },
+      ]),
+    ),
+    memberships: new Map(
+      of('membership').map((row) => [
+        keyOf(row.principal, row.name),
+        { principal: row.principal, grp: row.name },
+      ]),
+    ),
   };
 }
 

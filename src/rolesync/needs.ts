@@ -25,15 +25,21 @@ export interface Need {
 
 export type Needs = Map<string, Need>;
 
-export const needKey = (table: SecurableName, door: Door, target: string): string => keyOf(table, door, target);
+export const needKey = (table: SecurableName, door: Door, target: string): string =>
+  keyOf(table, door, target);
 
 export function needOf(needs: Needs, table: TableInfo, door: Door, target: 'base' | Shape): Need {
   const key = needKey(table.name, door, target);
   const known = needs.get(key);
   if (known !== undefined) return known;
   const need: Need = {
-    table, door, target,
-    readers: new Set(), inserters: new Set(), writers: new Set(), indirect: new Set(),
+    table,
+    door,
+    target,
+    readers: new Set(),
+    inserters: new Set(),
+    writers: new Set(),
+    indirect: new Set(),
   };
   needs.set(key, need);
   return need;
@@ -46,19 +52,28 @@ export function admitted(snapshot: Snapshot, catalog: SecurableName): readonly P
     .sort();
 }
 
-export function collectNeeds(snapshot: Snapshot, catalog: SecurableName, principals: readonly PrincipalName[]): Needs {
+export function collectNeeds(
+  snapshot: Snapshot,
+  catalog: SecurableName,
+  principals: readonly PrincipalName[],
+): Needs {
   const needs: Needs = new Map();
   const tables = tablesOf(snapshot, catalog);
   for (const principal of principals) {
-    for (const table of tables) note(needs, table, 'gateway', principal, reachOf(snapshot, principal, table.name, 'gateway'));
-    const direct = tables.map((table) => ({ table, reach: reachOf(snapshot, principal, table.name, 'direct') }));
+    for (const table of tables)
+      note(needs, table, 'gateway', principal, reachOf(snapshot, principal, table.name, 'gateway'));
+    const direct = tables.map((table) => ({
+      table,
+      reach: reachOf(snapshot, principal, table.name, 'direct'),
+    }));
     const bound = direct.filter(({ table, reach }) => reach.read === 'governed' && isRuled(snapshot, table));
     const mixed = new Set(bound.map(({ table }) => schemaOf(table)));
     for (const { table, reach } of direct) {
       note(needs, table, 'direct', principal, reach);
       // A name without a schema finds the governed view where somebody is bound elsewhere in the schema
       // (fleet/search-path.ts): it must then answer for this person too, as exempt.
-      if (reach.read === 'clear' && mixed.has(schemaOf(table))) note(needs, table, 'direct', principal, asGoverned(reach));
+      if (reach.read === 'clear' && mixed.has(schemaOf(table)))
+        note(needs, table, 'direct', principal, asGoverned(reach));
     }
   }
   return needs;
@@ -70,16 +85,26 @@ export function tablesOf(snapshot: Snapshot, catalog: SecurableName): readonly T
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-export function tableAt(snapshot: Snapshot, catalog: SecurableName, schema: string, name: string): TableInfo | undefined {
+export function tableAt(
+  snapshot: Snapshot,
+  catalog: SecurableName,
+  schema: string,
+  name: string,
+): TableInfo | undefined {
   return snapshot.catalog.tables.get(formatSecurableName([...nameParts(catalog), schema, name]));
 }
 
 export const schemaOf = (table: TableInfo): string => nameParts(table.name)[1] ?? '';
 
-export const isView = (table: TableInfo): boolean => table.kind === 'VIEW' || table.kind === 'MATERIALIZED_VIEW';
+export const isView = (table: TableInfo): boolean =>
+  table.kind === 'VIEW' || table.kind === 'MATERIALIZED_VIEW';
 
 /** Rules on it, or on something that it reads. Unknown reads count as ruled (reachOf offers such views to nobody). */
-export function isRuled(snapshot: Snapshot, table: TableInfo, seen: ReadonlySet<string> = new Set()): boolean {
+export function isRuled(
+  snapshot: Snapshot,
+  table: TableInfo,
+  seen: ReadonlySet<string> = new Set(),
+): boolean {
   if (!isView(table)) return snapshot.tableRules(table.name) !== undefined;
   if (table.reads === undefined || seen.has(table.name)) return true;
   return table.reads.some((name) => {

@@ -22,7 +22,11 @@ export async function pause(context: PauseContext, table: SecurableName): Promis
   const known = await context.connection.query<{ known: boolean } & Row>(
     sql`select exists (select from writ.compiled_view where base_schema = ${literal(schema)} and base_name = ${literal(name)}) as known`,
   );
-  if (known[0]?.known !== true) throw new WritError('no_such_table', { message: `${table} has no views of ours`, hint: 'only governed tables can be paused' });
+  if (known[0]?.known !== true)
+    throw new WritError('no_such_table', {
+      message: `${table} has no views of ours`,
+      hint: 'only governed tables can be paused',
+    });
   await inShortTransaction(context, [
     sql`insert into writ.paused (base_schema, base_name) values (${literal(schema)}, ${literal(name)}) on conflict do nothing`,
     sql`select writ.drop_view(v) from writ.compiled_view v where base_schema = ${literal(schema)} and base_name = ${literal(name)}`,
@@ -37,10 +41,15 @@ export async function resume(context: PauseContext, table: SecurableName): Promi
     sql`select exists (select from writ.paused where base_schema = ${literal(schema)} and base_name = ${literal(name)}) as known`,
   );
   if (known[0]?.known !== true) throw new WritError('no_such_table', { message: `${table} is not paused` });
-  await inShortTransaction(context, [sql`delete from writ.paused where base_schema = ${literal(schema)} and base_name = ${literal(name)}`]);
+  await inShortTransaction(context, [
+    sql`delete from writ.paused where base_schema = ${literal(schema)} and base_name = ${literal(name)}`,
+  ]);
 }
 
-async function inShortTransaction({ connection, audit, cluster, catalog }: PauseContext, statements: readonly Sql[]): Promise<void> {
+async function inShortTransaction(
+  { connection, audit, cluster, catalog }: PauseContext,
+  statements: readonly Sql[],
+): Promise<void> {
   await retryTransient(
     () =>
       connection.transaction(async () => {
@@ -56,6 +65,7 @@ async function inShortTransaction({ connection, audit, cluster, catalog }: Pause
 
 function placeOf(table: SecurableName): { schema: string; name: string } {
   const [, schema, name] = nameParts(table);
-  if (schema === undefined || name === undefined) throw new WritError('no_such_table', { message: `${table} names no table` });
+  if (schema === undefined || name === undefined)
+    throw new WritError('no_such_table', { message: `${table} names no table` });
   return { schema, name };
 }

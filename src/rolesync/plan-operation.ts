@@ -14,7 +14,11 @@ export interface ViewGrant {
   readonly privileges: readonly string[];
 }
 
-export type AttributeRow = { readonly principal: string; readonly name: string; readonly values: readonly string[] };
+export type AttributeRow = {
+  readonly principal: string;
+  readonly name: string;
+  readonly values: readonly string[];
+};
 
 type Body =
   | { readonly op: 'create-role'; readonly role: RoleName; readonly comment: string }
@@ -67,5 +71,3 @@ type Body =
     };
 
 export type PlanOperation = Body & { readonly effect: Effect; readonly phase: Phase };
-
-

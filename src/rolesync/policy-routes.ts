@@ -60,7 +60,7 @@ function questionRoutes(inForce: InForce): readonly Route[] {
       method: 'post', path: '/api/v1/policy/who-can', summary: 'Everybody who holds a privilege on a securable',
       input: z.object({ privilege: z.string(), securable: z.string() }), output: anything,
       requires: { kind: 'privilege', privilege: 'MANAGE', on: (input) => parseSecurableName(input.securable) },
-      run: async (input) => ({ principals: whoCan(inForce.current(), parsePrivilege(input.privilege), parseSecurableName(input.securable)) }),
+      run: async (input) => ({ principals: whoCan(inForce.current(), parsePrivilege(input.privilege), parseSecurableName(input.securable)).map(({ principal }) => principal) }),
     }),
   ];
 }

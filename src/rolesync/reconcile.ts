@@ -11,7 +11,7 @@ import { describe } from './describe.ts';
 import { desiredState } from './desired.ts';
 import { diff } from './diff.ts';
 import { type DriftFinding, driftOf } from './drift.ts';
-import { defaultLimits, guard, type GuardLimits } from './guard.ts';
+import { defaultLimits, type GuardLimits, guard } from './guard.ts';
 import { inspectDatabase, type Observed } from './inspect.ts';
 import { pause, resume } from './pause.ts';
 import type { Effect, PlanOperation } from './plan-operation.ts';
@@ -69,11 +69,24 @@ export async function applyCluster(options: ApplyOptions): Promise<ClusterPlan> 
     try {
       const { observed, desired, operations, notEnforced } = await compare(connection, options);
       if (options.digest !== undefined && options.digest !== observed.digest) {
-        throw new WritError('conflict', { message: `cluster ${options.cluster.name} changed since the plan was made`, hint: 'plan again' });
+        throw new WritError('conflict', {
+          message: `cluster ${options.cluster.name} changed since the plan was made`,
+          hint: 'plan again',
+        });
       }
       guard(operations, observed, desired, { ...defaultLimits, ...options.limits });
       const { audit, catalog, snapshot, cluster } = options;
-      await applyOperations({ connection, cluster: cluster.name, catalog, audit, version: observed.versionNumber, policyVersion: snapshot.id }, operations);
+      await applyOperations(
+        {
+          connection,
+          cluster: cluster.name,
+          catalog,
+          audit,
+          version: observed.versionNumber,
+          policyVersion: snapshot.id,
+        },
+        operations,
+      );
       const left = operations.length === 0 ? [] : await verify(connection, options);
       return asPlan(observed, operations, [...notEnforced, ...left]);
     } finally {
@@ -98,18 +111,26 @@ export interface TableOptions extends ApplyOptions {
 /** Withdraws the views of a table, so that any migration of it can run. @throws no_such_table */
 export async function pauseTable(options: TableOptions): Promise<void> {
   const { cluster, catalog, audit, table } = options;
-  await cluster.withAdmin(databaseOf(catalog), (connection) => pause({ connection, cluster: cluster.name, catalog, audit }, table));
+  await cluster.withAdmin(databaseOf(catalog), (connection) =>
+    pause({ connection, cluster: cluster.name, catalog, audit }, table),
+  );
 }
 
 /** Makes the views again as policy and catalog have them now. @throws no_such_table */
 export async function resumeTable(options: TableOptions): Promise<void> {
   const { cluster, catalog, audit, table } = options;
-  await cluster.withAdmin(databaseOf(catalog), (connection) => resume({ connection, cluster: cluster.name, catalog, audit }, table));
+  await cluster.withAdmin(databaseOf(catalog), (connection) =>
+    resume({ connection, cluster: cluster.name, catalog, audit }, table),
+  );
   await applyCluster(options);
 }
 
 /** Removes everything of ours from every database of the cluster. @returns what went, in words */
-export async function uninstallCluster(options: { readonly cluster: Cluster; readonly catalog: CatalogInfo; readonly audit: AuditLog }): Promise<readonly string[]> {
+export async function uninstallCluster(options: {
+  readonly cluster: Cluster;
+  readonly catalog: CatalogInfo;
+  readonly audit: AuditLog;
+}): Promise<readonly string[]> {
   return uninstall(options);
 }
 
@@ -124,12 +145,19 @@ async function compare(connection: AdminConnection, { catalog, snapshot }: SyncT
   const observed = await inspectDatabase(connection, catalog);
   const { state: desired, notEnforced } = desiredState(snapshot, catalog, { superuser: observed.superuser });
   const operations = diff(observed.state, desired);
-  return { observed, desired, operations, notEnforced: [...notEnforced, ...absences(observed.state, desired)] };
+  return {
+    observed,
+    desired,
+    operations,
+    notEnforced: [...notEnforced, ...absences(observed.state, desired)],
+  };
 }
 
 function absences(actual: DatabaseState, desired: DatabaseState): string[] {
   return [...actual.views].flatMap(([key, fact]) =>
-    fact.state !== 'made' && desired.views.has(key) ? [`${fact.schema}.${fact.name} is ${fact.state}, because ${fact.reason ?? 'it was dropped'}`] : [],
+    fact.state !== 'made' && desired.views.has(key)
+      ? [`${fact.schema}.${fact.name} is ${fact.state}, because ${fact.reason ?? 'it was dropped'}`]
+      : [],
   );
 }
 
@@ -137,7 +165,10 @@ function absences(actual: DatabaseState, desired: DatabaseState): string[] {
 async function verify(connection: AdminConnection, options: ApplyOptions): Promise<readonly string[]> {
   const { observed, desired, operations } = await compare(connection, options);
   // A withdrawn view is proposed again until its table fits; a role may still be needed in another database.
-  const left = operations.filter((operation) => !(operation.op === 'drop-role' || (operation.op === 'make-view' && operation.how === 'create')));
+  const left = operations.filter(
+    (operation) =>
+      !(operation.op === 'drop-role' || (operation.op === 'make-view' && operation.how === 'create')),
+  );
   if (left.length > 0) {
     throw new WritError('conflict', {
       message: `cluster ${options.cluster.name} is not yet what the policy says`,
@@ -148,13 +179,18 @@ async function verify(connection: AdminConnection, options: ApplyOptions): Promi
   return absences(observed.state, desired);
 }
 
-function asPlan(observed: Observed, operations: readonly PlanOperation[], notEnforced: readonly string[]): ClusterPlan {
+function asPlan(
+  observed: Observed,
+  operations: readonly PlanOperation[],
+  notEnforced: readonly string[],
+): ClusterPlan {
   return {
     operations: operations.map((operation) => ({
       words: describe(operation),
-      sql: operation.op === 'install-schema' || operation.op === 'install-event-triggers'
-        ? `-- ${operation.op === 'install-schema' ? 'writ-schema.sql' : 'writ-event-triggers.sql'}`
-        : `${join(render(operation, observed.versionNumber), ';\n').text};`,
+      sql:
+        operation.op === 'install-schema' || operation.op === 'install-event-triggers'
+          ? `-- ${operation.op === 'install-schema' ? 'writ-schema.sql' : 'writ-event-triggers.sql'}`
+          : `${join(render(operation, observed.versionNumber), ';\n').text};`,
       effect: operation.effect,
     })),
     notEnforced: [...new Set(notEnforced)],
@@ -164,6 +200,7 @@ function asPlan(observed: Observed, operations: readonly PlanOperation[], notEnf
 
 /** @throws invalid_config for a catalog without a database */
 function databaseOf(catalog: CatalogInfo): string {
-  if (catalog.database === undefined) throw new WritError('invalid_config', { message: `catalog ${catalog.name} names no database` });
+  if (catalog.database === undefined)
+    throw new WritError('invalid_config', { message: `catalog ${catalog.name} names no database` });
   return catalog.database;
 }

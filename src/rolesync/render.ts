@@ -14,15 +14,22 @@ export function render(operation: PlanOperation, version: number): readonly Sql[
         sql`comment on role ${identifier(operation.role)} is ${literal(operation.comment)}`,
       ];
     case 'restrict-role':
-      return [sql`alter role ${identifier(operation.role)} nologin nosuperuser nocreatedb nocreaterole noreplication nobypassrls`];
+      return [
+        sql`alter role ${identifier(operation.role)} nologin nosuperuser nocreatedb nocreaterole noreplication nobypassrls`,
+      ];
     case 'drop-role':
       return [sql`drop role ${identifier(operation.role)}`];
     case 'grant-membership': {
       const options = version >= 160000 ? sql` with inherit true, set false` : sql``;
-      return [sql`grant ${identifier(operation.role)} to ${join(operation.members.map(identifier))}${options}`];
+      return [
+        sql`grant ${identifier(operation.role)} to ${join(operation.members.map(identifier))}${options}`,
+      ];
     }
     case 'revoke-membership': {
-      const by = operation.grantor === undefined || version < 160000 ? sql`` : sql` granted by ${identifier(operation.grantor)}`;
+      const by =
+        operation.grantor === undefined || version < 160000
+          ? sql``
+          : sql` granted by ${identifier(operation.grantor)}`;
       return [sql`revoke ${identifier(operation.role)} from ${join(operation.members.map(identifier))}${by}`];
     }
     case 'grant':
@@ -36,7 +43,10 @@ export function render(operation: PlanOperation, version: number): readonly Sql[
     case 'install-event-triggers':
       return [eventTriggerSql()];
     case 'drop-event-triggers':
-      return [sql`drop event trigger if exists writ_ddl_start`, sql`drop event trigger if exists writ_ddl_end`];
+      return [
+        sql`drop event trigger if exists writ_ddl_start`,
+        sql`drop event trigger if exists writ_ddl_end`,
+      ];
     case 'create-schema':
       return [sql`create schema ${identifier(operation.schema)} authorization writ_owner`];
     case 'drop-schema':
@@ -65,7 +75,9 @@ function renderGrant(operation: Of<'grant' | 'revoke'>): readonly Sql[] {
 
 function renderColumnGrant(operation: Of<'grant-columns' | 'revoke-columns'>): readonly Sql[] {
   const privileges = join(
-    [...operation.columns].map(([privilege, columns]) => sql`${privilegeWord(privilege)} (${join(columns.map(identifier))})`),
+    [...operation.columns].map(
+      ([privilege, columns]) => sql`${privilegeWord(privilege)} (${join(columns.map(identifier))})`,
+    ),
   );
   const table = qualified(operation.schema, operation.name);
   const grantee = identifier(operation.grantee);
@@ -87,22 +99,35 @@ function renderView(operation: Of<'make-view'>): readonly Sql[] {
   // As the owner, who can read what the view reads and nothing else.
   statements.push(sql`set local role writ_owner`, viewStatement(view, operation.how === 'replace'));
   for (const grant of operation.grants) {
-    statements.push(sql`grant ${join(grant.privileges.map(privilegeWord))} on ${name} to ${identifier(grant.grantee)}`);
+    statements.push(
+      sql`grant ${join(grant.privileges.map(privilegeWord))} on ${name} to ${identifier(grant.grantee)}`,
+    );
   }
   statements.push(sql`reset role`);
   return statements;
 }
 
 /** What the event triggers make the view from; written in the same transaction. */
-export function renderViewRecord(operation: Of<'make-view'>, state: 'made' | 'refused', reason: string | null): Sql {
+export function renderViewRecord(
+  operation: Of<'make-view'>,
+  state: 'made' | 'refused',
+  reason: string | null,
+): Sql {
   const { view } = operation;
   const { door: _door, shape: _shape, ...source } = view;
   const place = literal(qualified(view.schema, view.name).text);
   const values = join([
-    literal(view.schema), literal(view.name), trustedSql(String(operation.ordinal), 'catalog'), trustedSql(String(view.base.oid), 'catalog'),
-    literal(view.base.schema), literal(view.base.name), sql`${literal(JSON.stringify(source))}::jsonb`, literal(operation.fingerprint),
+    literal(view.schema),
+    literal(view.name),
+    trustedSql(String(operation.ordinal), 'catalog'),
+    trustedSql(String(view.base.oid), 'catalog'),
+    literal(view.base.schema),
+    literal(view.base.name),
+    sql`${literal(JSON.stringify(source))}::jsonb`,
+    literal(operation.fingerprint),
     state === 'made' ? sql`md5(pg_get_viewdef(${place}::regclass))` : sql`null`,
-    literal(state), reason === null ? sql`null` : literal(reason),
+    literal(state),
+    reason === null ? sql`null` : literal(reason),
   ]);
   return sql`insert into writ.compiled_view (view_schema, view_name, ordinal, base_oid, base_schema, base_name, source, fingerprint, deparsed, state, reason)
     values (${values})
@@ -111,7 +136,16 @@ export function renderViewRecord(operation: Of<'make-view'>, state: 'made' | 're
       state = excluded.state, reason = excluded.reason, grants = '[]'`;
 }
 
-function renderData(operation: Of<'put-attributes' | 'remove-attributes' | 'put-exemptions' | 'remove-exemptions' | 'put-memberships' | 'remove-memberships'>): Sql {
+function renderData(
+  operation: Of<
+    | 'put-attributes'
+    | 'remove-attributes'
+    | 'put-exemptions'
+    | 'remove-exemptions'
+    | 'put-memberships'
+    | 'remove-memberships'
+  >,
+): Sql {
   const rows = sql`${literal(JSON.stringify(operation.rows))}::jsonb`;
   switch (operation.op) {
     case 'put-attributes':
@@ -134,9 +168,19 @@ function renderData(operation: Of<'put-attributes' | 'remove-attributes' | 'put-
 }
 
 const words: Readonly<Record<string, Sql>> = {
-  SELECT: sql`select`, INSERT: sql`insert`, UPDATE: sql`update`, DELETE: sql`delete`, USAGE: sql`usage`, EXECUTE: sql`execute`,
-  CONNECT: sql`connect`, CREATE: sql`create`, TEMPORARY: sql`temporary`, TRUNCATE: sql`truncate`, REFERENCES: sql`references`,
-  TRIGGER: sql`trigger`, MAINTAIN: sql`maintain`,
+  SELECT: sql`select`,
+  INSERT: sql`insert`,
+  UPDATE: sql`update`,
+  DELETE: sql`delete`,
+  USAGE: sql`usage`,
+  EXECUTE: sql`execute`,
+  CONNECT: sql`connect`,
+  CREATE: sql`create`,
+  TEMPORARY: sql`temporary`,
+  TRUNCATE: sql`truncate`,
+  REFERENCES: sql`references`,
+  TRIGGER: sql`trigger`,
+  MAINTAIN: sql`maintain`,
 };
 
 /** Anything else that a newer server knows is taken away with ALL. */

@@ -59,7 +59,8 @@ export function shadowView(request: ShadowViewRequest): {
     ruled: ruledColumns(columns, hides, request),
     where: terms.length === 0 ? null : join(terms, ' and ').text,
     barrier: hidden,
-    checkOption: request.written && filters.length > 0,
+    // INSERT looks at WHERE only by CHECK OPTION: without it an ended lease could still write.
+    checkOption: request.written && terms.length > 0,
     body: null,
     definition: null,
     refs: [],
@@ -88,8 +89,13 @@ export function viewStatement(view: ShadowView, replace: boolean): Sql {
 
 export function fingerprint(view: ShadowView): string {
   // Types of plain columns follow the table; only a mask's cast is part of the text.
-  const columns = view.columns.map((column) => (column.expression === null ? { ...column, type: '' } : column));
-  return createHash('sha256').update(JSON.stringify({ ...view, columns })).digest('hex').slice(0, 32);
+  const columns = view.columns.map((column) =>
+    column.expression === null ? { ...column, type: '' } : column,
+  );
+  return createHash('sha256')
+    .update(JSON.stringify({ ...view, columns }))
+    .digest('hex')
+    .slice(0, 32);
 }
 
 /** @throws internal for a table that was not discovered in Postgres. */

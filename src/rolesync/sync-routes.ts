@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { actingAs } from '../audit/acting.ts';
 import type { AuditLog } from '../audit/log-interface.ts';
 import type { CatalogInfo } from '../catalog/model.ts';
 import type { Cluster } from '../fleet/cluster.ts';
@@ -57,11 +58,11 @@ export function syncRoutes(options: SyncRouteOptions): readonly Route[] {
     ...tableRoutes(options),
     route({
       method: 'post', path: '/api/v1/sync/uninstall', summary: 'Remove everything that Writ made in a cluster', input: z.object({ cluster: z.string() }), output: anything, requires: manageMetastore,
-      run: async ({ cluster }) => {
+      run: async ({ cluster }, caller) => {
         const catalogs = postgresCatalogs(inForce.current()).filter((info) => info.cluster === cluster);
         if (catalogs.length === 0) throw new WritError('not_found', { message: `no cluster ${cluster}`, hint: '`writ cluster ls` lists them' });
         await options.onUninstall(catalogs.map((info) => info.name));
-        const removed = await Promise.all(catalogs.map((info) => uninstallCluster({ cluster: clusterOf(clusters, info), catalog: info, audit })));
+        const removed = await Promise.all(catalogs.map((info) => uninstallCluster({ cluster: clusterOf(clusters, info), catalog: info, audit: actingAs(audit, caller) })));
         return { removed: removed.flat() };
       },
     }),
@@ -74,11 +75,11 @@ function tableRoutes({ inForce, clusters, audit }: SyncRouteOptions): readonly R
     route({
       method: 'post', path: `/api/v1/sync/${verb}`, summary, input: z.object({ table: z.string() }), output: anything,
       requires: { kind: 'privilege', privilege: 'MANAGE', on: (input) => parseSecurableName(input.table) },
-      run: async (input) => {
+      run: async (input, caller) => {
         const table = parseSecurableName(input.table);
         const info = inForce.current().catalog.catalogs.get(formatSecurableName(nameParts(table).slice(0, 1)));
         if (info === undefined) throw new WritError('not_found', { message: `no table ${table}` });
-        await run({ cluster: clusterOf(clusters, info), catalog: info, snapshot: inForce.current(), table, audit });
+        await run({ cluster: clusterOf(clusters, info), catalog: info, snapshot: inForce.current(), table, audit: actingAs(audit, caller) });
         return { table };
       },
     }),
@@ -88,7 +89,7 @@ function tableRoutes({ inForce, clusters, audit }: SyncRouteOptions): readonly R
 async function repair({ inForce, clusters, audit }: SyncRouteOptions, info: CatalogInfo, caller: Caller): Promise<object> {
   const place = { cluster: info.cluster ?? '', catalog: info.name };
   try {
-    const plan = await applyCluster({ cluster: clusterOf(clusters, info), catalog: info, snapshot: inForce.current(), audit });
+    const plan = await applyCluster({ cluster: clusterOf(clusters, info), catalog: info, snapshot: inForce.current(), audit: actingAs(audit, caller) });
     audit.append({ kind: 'policy.apply', principal: caller.principal, credential: caller.credential, catalog: info.name, policyVersion: inForce.current().id, summary: `sync apply: ${plan.operations.length} operations` });
     return catalogPlanValue({ ...place, plan, error: undefined });
   } catch (thrown) {

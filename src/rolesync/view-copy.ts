@@ -79,7 +79,8 @@ function relationEdits(
   const start = typeof node['location'] === 'number' ? node['location'] : 0;
   const at = tokens.findIndex((token) => token.start === start);
   const last = tokens[at + 2]; // schema . name
-  if (at < 0 || last === undefined || tokens[at + 1]?.text !== '.') throw new Refused('its text is not as expected');
+  if (at < 0 || last === undefined || tokens[at + 1]?.text !== '.')
+    throw new Refused('its text is not as expected');
   // A column reference by the relation's name goes on to work: the name stays, only the schema changes.
   return [{ start, end: last.end, text: `${quote(replacement.schema)}.${quote(replacement.name)}` }];
 }
@@ -102,8 +103,16 @@ function noteFunction(
 
 /** These would read tables by a name inside a string. */
 const runsText: ReadonlySet<string> = new Set([
-  'query_to_xml', 'query_to_xmlschema', 'query_to_xml_and_xmlschema', 'table_to_xml', 'table_to_xmlschema',
-  'table_to_xml_and_xmlschema', 'schema_to_xml', 'database_to_xml', 'cursor_to_xml', 'ts_stat',
+  'query_to_xml',
+  'query_to_xmlschema',
+  'query_to_xml_and_xmlschema',
+  'table_to_xml',
+  'table_to_xmlschema',
+  'table_to_xml_and_xmlschema',
+  'schema_to_xml',
+  'database_to_xml',
+  'cursor_to_xml',
+  'ts_stat',
 ]);
 
 /**
@@ -125,10 +134,14 @@ function groupByEdits(
   const known = new Set(grouped.map((column) => keyOf(column.table, column.name)));
   const missing = new Map<string, { table: string; name: string }>();
   const outside = (node: unknown): void => {
-    walkUnless(node, (type, inner) => type === 'SubLink' || (type === 'FuncCall' && isAggregateCall(inner, context)), (column) => {
-      const key = keyOf(column.table, column.name);
-      if (tables.has(column.table) && !known.has(key)) missing.set(key, column);
-    });
+    walkUnless(
+      node,
+      (type, inner) => type === 'SubLink' || (type === 'FuncCall' && isAggregateCall(inner, context)),
+      (column) => {
+        const key = keyOf(column.table, column.name);
+        if (tables.has(column.table) && !known.has(key)) missing.set(key, column);
+      },
+    );
   };
   for (const part of ['targetList', 'havingClause', 'sortClause', 'distinctClause']) outside(select[part]);
   const last = groups.at(-1);
@@ -142,16 +155,59 @@ function groupByEdits(
 
 function isAggregateCall(node: Node, context: CopyContext): boolean {
   const name = strings(node['funcname']).at(-1) ?? '';
-  const looks = ['agg_star', 'agg_filter', 'agg_order', 'agg_distinct', 'agg_within_group'].some((key) => node[key] !== undefined);
+  const looks = ['agg_star', 'agg_filter', 'agg_order', 'agg_distinct', 'agg_within_group'].some(
+    (key) => node[key] !== undefined,
+  );
   return node['over'] === undefined && (looks || builtInAggregates.has(name) || context.isAggregate(name));
 }
 
 const builtInAggregates: ReadonlySet<string> = new Set([
-  'count', 'sum', 'avg', 'min', 'max', 'array_agg', 'string_agg', 'bool_and', 'bool_or', 'every', 'bit_and', 'bit_or', 'bit_xor',
-  'json_agg', 'jsonb_agg', 'json_object_agg', 'jsonb_object_agg', 'xmlagg', 'any_value', 'range_agg', 'range_intersect_agg',
-  'stddev', 'stddev_pop', 'stddev_samp', 'variance', 'var_pop', 'var_samp', 'corr', 'covar_pop', 'covar_samp', 'mode',
-  'percentile_cont', 'percentile_disc', 'regr_avgx', 'regr_avgy', 'regr_count', 'regr_intercept', 'regr_r2', 'regr_slope', 'regr_sxx',
-  'regr_sxy', 'regr_syy', 'json_agg_strict', 'jsonb_agg_strict', 'json_object_agg_strict', 'jsonb_object_agg_strict',
+  'count',
+  'sum',
+  'avg',
+  'min',
+  'max',
+  'array_agg',
+  'string_agg',
+  'bool_and',
+  'bool_or',
+  'every',
+  'bit_and',
+  'bit_or',
+  'bit_xor',
+  'json_agg',
+  'jsonb_agg',
+  'json_object_agg',
+  'jsonb_object_agg',
+  'xmlagg',
+  'any_value',
+  'range_agg',
+  'range_intersect_agg',
+  'stddev',
+  'stddev_pop',
+  'stddev_samp',
+  'variance',
+  'var_pop',
+  'var_samp',
+  'corr',
+  'covar_pop',
+  'covar_samp',
+  'mode',
+  'percentile_cont',
+  'percentile_disc',
+  'regr_avgx',
+  'regr_avgy',
+  'regr_count',
+  'regr_intercept',
+  'regr_r2',
+  'regr_slope',
+  'regr_sxx',
+  'regr_sxy',
+  'regr_syy',
+  'json_agg_strict',
+  'jsonb_agg_strict',
+  'json_object_agg_strict',
+  'jsonb_object_agg_strict',
 ]);
 
 function qualifiedColumn(node: unknown): { table: string; name: string } | undefined {
@@ -197,7 +253,8 @@ function walk(value: unknown, visit: (type: string, node: Node) => void): void {
     for (const [type, inner] of Object.entries(value)) {
       if (isNode(inner) && /^[A-Z]/.test(type)) visit(type, inner);
       // The arms of a set operation and the INTO of nothing stand there without their type's name.
-      if (isNode(inner) && (type === 'larg' || type === 'rarg') && value['op'] !== undefined) visit('SelectStmt', inner);
+      if (isNode(inner) && (type === 'larg' || type === 'rarg') && value['op'] !== undefined)
+        visit('SelectStmt', inner);
       walk(inner, visit);
     }
   }
@@ -207,12 +264,17 @@ function applyEdits(bytes: Buffer, edits: readonly Edit[]): string {
   const ordered = [...edits].sort((a, b) => b.start - a.start);
   let result = bytes;
   for (const edit of ordered) {
-    result = Buffer.concat([result.subarray(0, edit.start), Buffer.from(edit.text), result.subarray(edit.end)]);
+    result = Buffer.concat([
+      result.subarray(0, edit.start),
+      Buffer.from(edit.text),
+      result.subarray(edit.end),
+    ]);
   }
   return result.toString();
 }
 
-const isNode = (value: unknown): value is Node => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isNode = (value: unknown): value is Node =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function strings(value: unknown): string[] {
   const items = Array.isArray(value) ? value : [];

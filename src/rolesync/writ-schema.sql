@@ -309,7 +309,7 @@ begin
         where (pg_has_role(caller, b.relowner, 'member') or pg_has_role(caller, n.nspowner, 'member'))
           and (hidden
            or tg_tag in ('DROP OWNED', 'DROP SCHEMA', 'DROP EXTENSION')
-           or exists (select from jsonb_array_elements_text(c.source -> 'mentions') m where position(lower(m) in words) > 0)
+           or exists (select from jsonb_array_elements_text(c.source -> 'mentions') m where position(lower(replace(m, '"', '""')) in words) > 0)
            or (tg_tag not in ('ALTER TABLE', 'ALTER FOREIGN TABLE', 'DROP TABLE', 'DROP FOREIGN TABLE')
                and c.source ->> 'definition' is not null))
         union

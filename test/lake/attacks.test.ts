@@ -85,7 +85,9 @@ describe('refused by the walk and by the locked worker', () => {
     ["select getenv('HOME')"],
     ["create secret s (type s3, key_id 'a', secret 'b')"],
   ])('%s', async (text) => {
-    await expect(ana.prepare(place(text), snapshot)).rejects.toMatchObject({ sqlstate: expect.stringMatching(/0A000|42P01|42601/) });
+    await expect(ana.prepare(place(text), snapshot)).rejects.toMatchObject({
+      sqlstate: expect.stringMatching(/0A000|42P01|42601/),
+    });
     await expect(raw(place(text))).rejects.toBeInstanceOf(Error);
   });
 });
@@ -109,7 +111,7 @@ describe('refused by the walk', () => {
     ['select * from duckdb_settings()'],
     ['select * from duckdb_views()'],
     ['select * from duckdb_secrets()'],
-    ['select * from pragma_storage_info(\'x\')'],
+    ["select * from pragma_storage_info('x')"],
     ['select * from information_schema.tables'],
     ['select * from pg_catalog.pg_class'],
     ['select * from duckdb_columns'],
@@ -141,9 +143,9 @@ describe('refused by the walk', () => {
     ["select list_transform([1], x -> current_setting('threads'))"],
     ["select sum(1) over (order by current_setting('threads'))"],
     ["select * replace (getvariable('x') as region) from orders_history"],
-    ["select 1 limit (select count(*) from duckdb_settings())"],
-    ["select * from orders_history order by (select 1 from duckdb_settings())"],
-    ["select * from (values ((select count(*) from duckdb_tables())))"],
+    ['select 1 limit (select count(*) from duckdb_settings())'],
+    ['select * from orders_history order by (select 1 from duckdb_settings())'],
+    ['select * from (values ((select count(*) from duckdb_tables())))'],
     ["select * from orders_history a left join orders_history b on current_setting('x') = ''"],
     ['select 1 union all select count(*) from duckdb_tables()'],
     ["select count(*) filter (where current_setting('x') = '') from orders_history"],
@@ -154,7 +156,9 @@ describe('refused by the walk', () => {
     ["select system.main.current_setting('x')"],
     ["select 'x'.current_setting()"],
   ])('%s', async (text) => {
-    await expect(ana.prepare(place(text), snapshot)).rejects.toMatchObject({ sqlstate: expect.stringMatching(/0A000|42P01|42601/) });
+    await expect(ana.prepare(place(text), snapshot)).rejects.toMatchObject({
+      sqlstate: expect.stringMatching(/0A000|42P01|42601/),
+    });
   });
 });
 
@@ -173,7 +177,7 @@ describe('the worker', () => {
 
 describe('hidden rows', () => {
   it.each([
-    "select count(*) from orders_history where customer_email::int > 0",
+    'select count(*) from orders_history where customer_email::int > 0',
     "select count(*) from orders_history where region = 'EMEA' or (customer_email || region)::int > 0",
     'select cast(region as int) from orders_history',
     "select strptime(region, '%Y') from orders_history",
@@ -192,14 +196,14 @@ describe('hidden rows', () => {
       "(case when region = 'EMEA' then '1' else region end)::int = 1",
       "cast(replace(region, 'EMEA', '1') as int) = 1",
       "strptime(replace(region, 'EMEA', '2024'), '%Y') is not null",
-      "list_transform([region], x -> replace(x, 'EMEA', '1')::int)[1] = 1",
       "order_id % 3 = 0 and replace(region, 'EMEA', '1')::int = 1",
       "(select max(replace(x.r, 'EMEA', '1')::int) from (select o.region as r) x) = 1",
     ];
     const shapes = [
       (trap: string) => `select count(*) from orders_history o where ${trap}`,
       (trap: string) => `select count(*) from (select * from orders_history) o where ${trap}`,
-      (trap: string) => `select count(*) from orders_history o join orders_history p using (order_id) where ${trap.replaceAll(/(?<!o\.)region/g, 'o.region').replaceAll(/(?<!\.)order_id/g, 'o.order_id')}`,
+      (trap: string) =>
+        `select count(*) from orders_history o join orders_history p using (order_id) where ${trap.replaceAll(/(?<!o\.)region/g, 'o.region').replaceAll(/(?<!\.)order_id/g, 'o.order_id')}`,
       (trap: string) => `with x as (select * from orders_history) select count(*) from x o where ${trap}`,
       (trap: string) => `select count(*) from orders_history o where order_id >= 0 and ${trap}`,
     ];
@@ -209,6 +213,29 @@ describe('hidden rows', () => {
         expect(await rowsOf(ana, snapshot, text), text).toEqual([['100']]);
       }
     }
+  });
+
+  // DuckDB takes these for expressions that cannot fail and tries them on hidden rows, too (seen in joins and where a
+  // Parquet column is dictionary-encoded).
+  it.each([
+    "list_transform([region], x -> replace(x, 'EMEA', '1')::int)[1] = 1",
+    "[replace(x, 'EMEA', '1')::int for x in [region]] = [1]",
+    "list_filter([region], lambda x: replace(x, 'EMEA', '1')::int = 1) = [region]",
+    "date_diff(replace(region, 'EMEA', 'day'), date '2024-01-01', date '2024-01-02') = 1",
+    "date_trunc(replace(region, 'EMEA', 'day'), ordered_at) is not null",
+    "date_part(replace(region, 'EMEA', 'day'), ordered_at) is not null",
+    "datesub(replace(region, 'EMEA', 'day'), ordered_at, ordered_at) = 0",
+    "parse_formatted_bytes(replace(region, 'EMEA', '1KB')) > 0",
+  ])('%s is refused where a filter binds', async (trap) => {
+    const text = `select count(*) from orders_history where ${trap}`;
+    await expect(ana.prepare(text, snapshot)).rejects.toMatchObject({ sqlstate: '0A000' });
+  });
+
+  it('do not matter to those who see all rows', async () => {
+    const text =
+      "select count(*) from orders_history where list_transform([region], x -> x || 'x')[1] = 'EMEAx'";
+    expect(await rowsOf(sam, snapshot, text)).toEqual([['100']]);
+    expect(await rowsOf(ana, snapshot, 'select list_transform([1], x -> x + 1)')).toEqual([['{2}']]);
   });
 
   it('are there for sam, so that the traps are real', async () => {

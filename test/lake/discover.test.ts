@@ -17,7 +17,10 @@ it('finds schemas, tables and columns from Parquet', async () => {
   const found = await discoverLake(lake, location);
   expect(found.schemas).toEqual(['lake.empty', 'lake.sales']);
   expect(found.tables).toHaveLength(1);
-  expect(found.tables[0]).toMatchObject({ name: 'lake.sales.orders_history', files: ['sales/orders_history/*.parquet'] });
+  expect(found.tables[0]).toMatchObject({
+    name: 'lake.sales.orders_history',
+    files: ['sales/orders_history/*.parquet'],
+  });
   expect(found.tables[0]?.columns.map(({ name, type, engineType }) => [name, type, engineType])).toEqual([
     ['order_id', 'bigint', 'BIGINT'],
     ['customer_email', 'text', 'VARCHAR'],

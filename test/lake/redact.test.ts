@@ -6,7 +6,7 @@ describe('redactLiterals', () => {
   it.each([
     ["select 'a' || 'it''s', 1, 2.5e3, 0xFF, $1", 'select ? || ?, ?, ?, ?, $1'],
     ["select e'a\\'b', $$secret$$, $x$se$$cret$x$, x'AB'", 'select ?, ?, ?, ?'],
-    ["select a -- secret\n, b /* secret /* nested */ secret */ from t", 'select a  \n, b   from t'],
+    ['select a -- secret\n, b /* secret /* nested */ secret */ from t', 'select a  \n, b   from t'],
     ['select "col 1", t1.a2 from "T"', 'select "col 1", t1.a2 from "T"'],
     ["select 'not ended", 'select ?…'],
     ['select /* not ended secret', 'select ?…'],
@@ -20,7 +20,7 @@ describe('redactLiterals', () => {
 describe('splitStatements', () => {
   it.each([
     ['select 1; select 2', ['select 1', ' select 2']],
-    ["select ';'; select $$;$$, \";\" -- ;\n", ["select ';'", ' select $$;$$, ";" -- ;\n']],
+    ['select \';\'; select $$;$$, ";" -- ;\n', ["select ';'", ' select $$;$$, ";" -- ;\n']],
     [' ; ;; -- x', []],
     ['/* ; */ select 1;', ['/* ; */ select 1']],
   ])('%s', (text, pieces) => {

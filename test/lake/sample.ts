@@ -47,7 +47,8 @@ export async function sampleSnapshot(
   for (const table of found) tables.set(table.name, table);
   const catalogs = new Map(base.catalogs);
   if (places.lake !== undefined) catalogs.set(lake, { name: lake, kind: 'LAKE', location: places.lake });
-  if (places.audit !== undefined) catalogs.set(system, { name: system, kind: 'SYSTEM', location: places.audit });
+  if (places.audit !== undefined)
+    catalogs.set(system, { name: system, kind: 'SYSTEM', location: places.audit });
   const digest = JSON.stringify(places);
   const files = [{ path: 'sample.yaml', text: edit(readFileSync('policies/sample.yaml', 'utf8')) }];
   const catalog = { ...base, tables, catalogs, digest };

@@ -7,7 +7,6 @@ import type { Snapshot } from '../../src/policy/model.ts';
 import { people } from '../policy/fixture.ts';
 import { lake, makeLake, rowsOf, sampleSnapshot } from './sample.ts';
 
-
 let location: string;
 let engine: GovernedLakeEngine;
 let snapshot: Snapshot;
@@ -33,12 +32,20 @@ afterAll(async () => {
 
 describe('one policy on lake.sales.orders_history', () => {
   it('ana sees EMEA, masked', async () => {
-    const rows = await rowsOf(sessions.ana, snapshot, 'select region, customer_email, count(*) from orders_history group by all');
+    const rows = await rowsOf(
+      sessions.ana,
+      snapshot,
+      'select region, customer_email, count(*) from orders_history group by all',
+    );
     expect(rows).toEqual([['EMEA', 'u***@***', '100']]);
   });
 
   it('omar sees APAC, masked', async () => {
-    const rows = await rowsOf(sessions.omar, snapshot, 'select distinct region, customer_email from sales.orders_history');
+    const rows = await rowsOf(
+      sessions.omar,
+      snapshot,
+      'select distinct region, customer_email from sales.orders_history',
+    );
     expect(rows).toEqual([['APAC', 'u***@***']]);
   });
 
@@ -70,7 +77,7 @@ describe('one policy on lake.sales.orders_history', () => {
     'select count(*), max(customer_email) from (select * from sales.orders_history) x',
     'select count(*), max(a.customer_email) from orders_history a join orders_history b using (order_id)',
     'select count(*), max(customer_email) from (from lake.sales.orders_history)',
-    'select count(*), max(e) from (select columns(\'customer_.*\') as e from orders_history)',
+    "select count(*), max(e) from (select columns('customer_.*') as e from orders_history)",
     'select count(*), max(o.customer_email) from orders_history as o',
     'select (select count(*) from orders_history), max(x.customer_email) from sales.orders_history x',
   ])('%s: one answer', async (text) => {
@@ -89,9 +96,27 @@ describe('values', () => {
        '6d3d2a44-4b1f-4bd0-8a5e-0f9b7d1f2a11'::uuid, time '01:02:03', '{"a":1}'::json`,
     );
     expect(rows[0]).toEqual([
-      't', '1', '2', '12.50', '0.1', '1e+15', '1.5', 'a', '2024-02-29', '2024-01-01 10:00:00.5', '2024-01-01 00:00:00+00',
-      '\\x6162', null, '{1,2}', '{"a b",NULL}', '{"a":1}', '170141183460469231731687303715884105727',
-      '1 mon 2 days 03:00:00', '6d3d2a44-4b1f-4bd0-8a5e-0f9b7d1f2a11', '01:02:03', '{"a":1}',
+      't',
+      '1',
+      '2',
+      '12.50',
+      '0.1',
+      '1e+15',
+      '1.5',
+      'a',
+      '2024-02-29',
+      '2024-01-01 10:00:00.5',
+      '2024-01-01 00:00:00+00',
+      '\\x6162',
+      null,
+      '{1,2}',
+      '{"a b",NULL}',
+      '{"a":1}',
+      '170141183460469231731687303715884105727',
+      '1 mon 2 days 03:00:00',
+      '6d3d2a44-4b1f-4bd0-8a5e-0f9b7d1f2a11',
+      '01:02:03',
+      '{"a":1}',
     ]);
   });
 
@@ -99,7 +124,11 @@ describe('values', () => {
     const statement = await sessions.ana.prepare('select * from orders_history', snapshot);
     const columns = await sessions.ana.describe(statement);
     expect(columns.map((column) => [column.name, column.typeOid])).toEqual([
-      ['order_id', 20], ['customer_email', 25], ['region', 25], ['amount', 1700], ['ordered_at', 1184],
+      ['order_id', 20],
+      ['customer_email', 25],
+      ['region', 25],
+      ['amount', 1700],
+      ['ordered_at', 1184],
     ]);
     expect(statement.columns).toHaveLength(5);
     expect(statement.tables).toEqual(['lake.sales.orders_history']);
@@ -144,7 +173,11 @@ describe('running', () => {
   });
 
   it('stops when interrupted, and the session goes on', async () => {
-    const slow = rowsOf(sessions.omar, snapshot, "select count(*) from range(100000000000) t(i) where md5(i::varchar) = 'x'");
+    const slow = rowsOf(
+      sessions.omar,
+      snapshot,
+      "select count(*) from range(100000000000) t(i) where md5(i::varchar) = 'x'",
+    );
     setTimeout(() => sessions.omar.interrupt(), 300);
     await expect(slow).rejects.toMatchObject({ sqlstate: '57014' });
     expect(await rowsOf(sessions.omar, snapshot, 'select 1')).toEqual([['1']]);
@@ -160,7 +193,9 @@ describe('running', () => {
     expect(await rowsOf(sessions.sam, snapshot, 'select 1')).toEqual([['1']]);
     for (const pid of engine.workerPids()) process.kill(pid, 'SIGKILL');
     await new Promise((resolve) => setTimeout(resolve, 200));
-    expect(await rowsOf(sessions.sam, snapshot, 'select current_user, current_database()')).toEqual([['sam@acme.test', 'lake']]);
+    expect(await rowsOf(sessions.sam, snapshot, 'select current_user, current_database()')).toEqual([
+      ['sam@acme.test', 'lake'],
+    ]);
   });
 
   it('obeys a new snapshot at the next statement', async () => {

@@ -47,7 +47,9 @@ describe('times', () => {
   });
 
   it('intervals', () => {
-    expect(intervalText({ months: 14, days: -3, micros: 3_661_500_000n })).toBe('1 year 2 mons -3 days 01:01:01.5');
+    expect(intervalText({ months: 14, days: -3, micros: 3_661_500_000n })).toBe(
+      '1 year 2 mons -3 days 01:01:01.5',
+    );
     expect(intervalText({ months: 0, days: 0, micros: 0n })).toBe('00:00:00');
     expect(intervalText({ months: 0, days: 0, micros: -1_000_000n })).toBe('-00:00:01');
   });

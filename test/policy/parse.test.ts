@@ -24,11 +24,13 @@ describe('the sample', () => {
       'auditors',
       'loaders',
     ]);
-    expect(documents.policies.map((policy) => [policy.name.value, policy.kind, policy.name.at.line])).toEqual([
-      ['own_region', 'row-filter', 34],
-      ['mask_email', 'column-mask', 35],
-      ['mask_phone', 'column-mask', 36],
-    ]);
+    expect(documents.policies.map((policy) => [policy.name.value, policy.kind, policy.name.at.line])).toEqual(
+      [
+        ['own_region', 'row-filter', 34],
+        ['mask_email', 'column-mask', 35],
+        ['mask_phone', 'column-mask', 36],
+      ],
+    );
     expect(documents.grants).toHaveLength(6);
     expect(documents.tests.map((one) => one.check.kind)).toEqual(['rows', 'cannot']);
     expect(documents.testTables[0]?.rows[0]).toEqual({ id: 1, email: 'ann@x.io', region: 'EMEA' });
@@ -39,7 +41,11 @@ describe('the sample', () => {
 describe('what the files say wrongly, each with its place', () => {
   test.each<[string, string, string[]]>([
     ['no kind', 'groups: {}', ['p.yaml:1:1 error missing-key a policy document needs "kind"']],
-    ['unknown kind', 'kind: grant', ['p.yaml:1:7 error unknown-kind no such kind "grant", did you mean "grants"?']],
+    [
+      'unknown kind',
+      'kind: grant',
+      ['p.yaml:1:7 error unknown-kind no such kind "grant", did you mean "grants"?'],
+    ],
     ['a list', '- a', ['p.yaml:1:1 error wrong-type a policy document must be a map with a "kind"']],
     [
       'unknown key',
@@ -117,15 +123,23 @@ describe('what the files say wrongly, each with its place', () => {
         'p.yaml:4:55 error wrong-type expires must be a date (2026-12-31) or a time with zone (2026-12-31T18:00:00Z)',
       ],
     ],
-    ['strength on a filter', 'kind: policies\npolicies: [{ name: a, on: metastore, rowFilter: "true", to: x, strength: 1 }]', [
-      'p.yaml:2:74 error unknown-key a row filter has no strength: all row filters must hold',
-    ]],
-    ['a test of nothing', 'kind: tests\ntests: [{ as: ana@acme.test }, { as: a@b.c, can: SELECT }]', [
-      'p.yaml:2:9 error missing-key a test needs "query", "can" or "cannot", one of them',
-      'p.yaml:2:32 error missing-key a test with "can" needs "on"',
-    ]],
+    [
+      'strength on a filter',
+      'kind: policies\npolicies: [{ name: a, on: metastore, rowFilter: "true", to: x, strength: 1 }]',
+      ['p.yaml:2:74 error unknown-key a row filter has no strength: all row filters must hold'],
+    ],
+    [
+      'a test of nothing',
+      'kind: tests\ntests: [{ as: ana@acme.test }, { as: a@b.c, can: SELECT }]',
+      [
+        'p.yaml:2:9 error missing-key a test needs "query", "can" or "cannot", one of them',
+        'p.yaml:2:32 error missing-key a test with "can" needs "on"',
+      ],
+    ],
   ])('%s', (_what, text, expected) => {
-    const found = findings(text).map((line) => line.replace(/ \[.*\]$/, '').replace(/(: invalid securable name "[^"]*"): .*/, '$1'));
+    const found = findings(text).map((line) =>
+      line.replace(/ \[.*\]$/, '').replace(/(: invalid securable name "[^"]*"): .*/, '$1'),
+    );
     expect(found).toEqual(expect.arrayContaining(expected));
     expect(found).toHaveLength(expected.length);
   });
@@ -167,7 +181,9 @@ describe('what the files say wrongly, each with its place', () => {
       '    rowFilter: upper(principal()) = principal()',
     ].join('\n');
     const { findings: found } = await compileFiles([{ path: 'p.yaml', text }], sampleCatalog(), [], now);
-    const places = found.filter((finding) => finding.rule.startsWith('expression')).map((f) => `${f.line}:${f.column} ${f.rule}`);
+    const places = found
+      .filter((finding) => finding.rule.startsWith('expression'))
+      .map((f) => `${f.line}:${f.column} ${f.rule}`);
     expect(places).toEqual([
       '3:43 expression-unbound',
       '3:60 expression-refused',
@@ -178,10 +194,20 @@ describe('what the files say wrongly, each with its place', () => {
   });
 
   test('hostile YAML neither hangs nor throws', () => {
-    const bomb = ['kind: tests', 'tables:', '  a: &a [x, x]', ...Array.from({ length: 30 }, (_, i) => `  b${i}: &b${i} [*${i === 0 ? 'a' : `b${i - 1}`}, *${i === 0 ? 'a' : `b${i - 1}`}]`)];
+    const bomb = [
+      'kind: tests',
+      'tables:',
+      '  a: &a [x, x]',
+      ...Array.from(
+        { length: 30 },
+        (_, i) => `  b${i}: &b${i} [*${i === 0 ? 'a' : `b${i - 1}`}, *${i === 0 ? 'a' : `b${i - 1}`}]`,
+      ),
+    ];
     expect(findings(bomb.join('\n')).length).toBeGreaterThan(0);
     expect(findings('kind: principals\ngroups: &g { a: *g }').length).toBeGreaterThan(0);
-    expect(findings('kind: principals\ngroups: { __proto__: { members: [] }, constructor: { members: [] } }')).toEqual([]);
+    expect(
+      findings('kind: principals\ngroups: { __proto__: { members: [] }, constructor: { members: [] } }'),
+    ).toEqual([]);
     expect(findings('\ufeffkind: tags')).toEqual([]);
     expect(findings(`kind: ${'['.repeat(20_000)}`).length).toBeGreaterThan(0);
   });

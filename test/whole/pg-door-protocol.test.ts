@@ -20,7 +20,9 @@ afterAll(() => fixture?.stop());
 async function talk(...messages: readonly Buffer[]): Promise<string[]> {
   const client = await wire.WireClient.signedIn(port);
   const sends = Buffer.concat(messages);
-  const syncs = messages.filter((message) => message[0] === 0x53 || message[0] === 0x51 || message[0] === 0x46).length;
+  const syncs = messages.filter(
+    (message) => message[0] === 0x53 || message[0] === 0x51 || message[0] === 0x46,
+  ).length;
   client.send(sends);
   const heard = await client.until('Z', syncs);
   client.send(wire.terminate);
@@ -35,13 +37,27 @@ describe('statements', () => {
 
   test('several statements in one text, and an empty one', async () => {
     expect(await talk(wire.query('select 1; select 2'), wire.query(''))).toEqual([
-      'T', 'D', 'C:SELECT 1', 'T', 'D', 'C:SELECT 1', 'Z:I', 'I', 'Z:I',
+      'T',
+      'D',
+      'C:SELECT 1',
+      'T',
+      'D',
+      'C:SELECT 1',
+      'Z:I',
+      'I',
+      'Z:I',
     ]);
   });
 
   test('extended, with Describe', async () => {
     expect(
-      await talk(wire.parse('', 'select $1::int'), wire.bind('', '', '7'), wire.describe('P', ''), wire.execute(''), wire.sync),
+      await talk(
+        wire.parse('', 'select $1::int'),
+        wire.bind('', '', '7'),
+        wire.describe('P', ''),
+        wire.execute(''),
+        wire.sync,
+      ),
     ).toEqual(['1', '2', 'T', 'D', 'C:SELECT 1', 'Z:I']);
   });
 
@@ -70,7 +86,15 @@ describe('statements', () => {
       client.socket.write(transcript.subarray(0, at));
       await new Promise((resolve) => setTimeout(resolve, 1));
       client.socket.write(transcript.subarray(at));
-      expect(wire.shown(await client.until('Z', 2))).toEqual(['1', '2', 'D', 'C:SELECT 1', 'Z:I', 'E:42501', 'Z:I']);
+      expect(wire.shown(await client.until('Z', 2))).toEqual([
+        '1',
+        '2',
+        'D',
+        'C:SELECT 1',
+        'Z:I',
+        'E:42501',
+        'Z:I',
+      ]);
       client.socket.destroy();
     }
   });
@@ -79,7 +103,12 @@ describe('statements', () => {
 describe('refusals behave as Postgres errors do', () => {
   test('a refused Query, and the session goes on', async () => {
     expect(await talk(wire.query('select * from forbidden'), wire.query('select 1'))).toEqual([
-      'E:42501', 'Z:I', 'T', 'D', 'C:SELECT 1', 'Z:I',
+      'E:42501',
+      'Z:I',
+      'T',
+      'D',
+      'C:SELECT 1',
+      'Z:I',
     ]);
   });
 
@@ -89,8 +118,12 @@ describe('refusals behave as Postgres errors do', () => {
     const [error] = await client.until('Z');
     const fields = decodeFields(error?.payload ?? Buffer.alloc(0));
     expect(Object.fromEntries(fields)).toEqual({
-      S: 'ERROR', V: 'ERROR', C: '42501', M: 'permission denied for table forbidden',
-      D: 'no SELECT on shop.public.forbidden', P: '15',
+      S: 'ERROR',
+      V: 'ERROR',
+      C: '42501',
+      M: 'permission denied for table forbidden',
+      D: 'no SELECT on shop.public.forbidden',
+      P: '15',
     });
     client.socket.destroy();
   });
@@ -108,36 +141,56 @@ describe('refusals behave as Postgres errors do', () => {
   });
 
   test('all or nothing: nothing of the text runs', async () => {
-    expect(await talk(wire.query('create table half(); select forbidden'), wire.query('select * from half'))).toEqual([
-      'E:42501', 'Z:I', 'E:42P01', 'Z:I',
-    ]);
+    expect(
+      await talk(wire.query('create table half(); select forbidden'), wire.query('select * from half')),
+    ).toEqual(['E:42501', 'Z:I', 'E:42P01', 'Z:I']);
   });
 
   test('a refused Parse skips to Sync', async () => {
     expect(
       await talk(
-        wire.parse('', 'select forbidden'), wire.bind('', ''), wire.execute(''), wire.sync,
-        wire.parse('', 'select 1'), wire.bind('', ''), wire.execute(''), wire.sync,
+        wire.parse('', 'select forbidden'),
+        wire.bind('', ''),
+        wire.execute(''),
+        wire.sync,
+        wire.parse('', 'select 1'),
+        wire.bind('', ''),
+        wire.execute(''),
+        wire.sync,
       ),
     ).toEqual(['E:42501', 'Z:I', '1', '2', 'D', 'C:SELECT 1', 'Z:I']);
   });
 
   test('names that the session does not have', async () => {
-    expect(await talk(wire.bind('', 'ghost'), wire.execute(''), wire.sync, wire.execute('ghost'), wire.sync)).toEqual([
-      'E:26000', 'Z:I', 'E:34000', 'Z:I',
-    ]);
+    expect(
+      await talk(wire.bind('', 'ghost'), wire.execute(''), wire.sync, wire.execute('ghost'), wire.sync),
+    ).toEqual(['E:26000', 'Z:I', 'E:34000', 'Z:I']);
   });
 
   test('FunctionCall', async () => {
     const call = Buffer.concat([Buffer.from('F'), Buffer.from([0, 0, 0, 14, 0, 0, 0, 77, 0, 0, 0, 0, 0, 0])]);
-    expect(await talk(call, wire.query('select 1'))).toEqual(['E:0A000', 'Z:I', 'T', 'D', 'C:SELECT 1', 'Z:I']);
+    expect(await talk(call, wire.query('select 1'))).toEqual([
+      'E:0A000',
+      'Z:I',
+      'T',
+      'D',
+      'C:SELECT 1',
+      'Z:I',
+    ]);
   });
 
   test('NUL inside the text, invalid UTF-8: the session survives', async () => {
     const invalid = Buffer.concat([Buffer.from([0x51, 0, 0, 0, 7]), Buffer.from([0xc3, 0x28, 0])]);
     const nul = Buffer.concat([Buffer.from([0x51, 0, 0, 0, 8]), Buffer.from('a\0b\0')]);
     expect(await talk(invalid, nul, wire.query('select 1'))).toEqual([
-      'E:22021', 'Z:I', 'E:08P01', 'Z:I', 'T', 'D', 'C:SELECT 1', 'Z:I',
+      'E:22021',
+      'Z:I',
+      'E:08P01',
+      'Z:I',
+      'T',
+      'D',
+      'C:SELECT 1',
+      'Z:I',
     ]);
   });
 });
@@ -154,8 +207,16 @@ describe('errors of the server', () => {
   test('a pipeline: what failed skips its own batch alone', async () => {
     expect(
       await talk(
-        wire.parse('a', 'select 1/0'), wire.bind('', 'a'), wire.execute(''), wire.bind('', 'a'), wire.execute(''), wire.sync,
-        wire.parse('b', 'select 1'), wire.bind('', 'b'), wire.execute(''), wire.sync,
+        wire.parse('a', 'select 1/0'),
+        wire.bind('', 'a'),
+        wire.execute(''),
+        wire.bind('', 'a'),
+        wire.execute(''),
+        wire.sync,
+        wire.parse('b', 'select 1'),
+        wire.bind('', 'b'),
+        wire.execute(''),
+        wire.sync,
         wire.query('select 2'),
       ),
     ).toEqual(['1', 'E:22012', 'Z:I', '1', '2', 'D', 'C:SELECT 1', 'Z:I', 'T', 'D', 'C:SELECT 1', 'Z:I']);
@@ -167,14 +228,41 @@ describe('COPY', () => {
     const client = await wire.WireClient.signedIn(port);
     client.send(wire.query('create temp table c(a int, b text)'));
     await client.until('Z');
-    client.send(wire.query('copy c from stdin'), wire.copyData('1\tx\n2\ty\n'), wire.copyDone, wire.query('select * from c'));
-    expect(wire.shown(await client.until('Z', 2))).toEqual(['G', 'C:COPY 2', 'Z:I', 'T', 'D', 'D', 'C:SELECT 2', 'Z:I']);
+    client.send(
+      wire.query('copy c from stdin'),
+      wire.copyData('1\tx\n2\ty\n'),
+      wire.copyDone,
+      wire.query('select * from c'),
+    );
+    expect(wire.shown(await client.until('Z', 2))).toEqual([
+      'G',
+      'C:COPY 2',
+      'Z:I',
+      'T',
+      'D',
+      'D',
+      'C:SELECT 2',
+      'Z:I',
+    ]);
     client.send(wire.query('copy c from stdin'));
     await client.until('G');
     client.send(wire.copyData('x'.repeat(10)), wire.copyFail('enough'));
     expect(wire.shown(await client.until('Z'))).toEqual(['E:57014', 'Z:I']);
-    client.send(wire.query('copy c from stdin'), wire.copyData('not a number\tx\n'), wire.copyDone, wire.query('select 1'));
-    expect(wire.shown(await client.until('Z', 2))).toEqual(['G', 'E:22P02', 'Z:I', 'T', 'D', 'C:SELECT 1', 'Z:I']);
+    client.send(
+      wire.query('copy c from stdin'),
+      wire.copyData('not a number\tx\n'),
+      wire.copyDone,
+      wire.query('select 1'),
+    );
+    expect(wire.shown(await client.until('Z', 2))).toEqual([
+      'G',
+      'E:22P02',
+      'Z:I',
+      'T',
+      'D',
+      'C:SELECT 1',
+      'Z:I',
+    ]);
     client.socket.destroy();
   });
 
@@ -216,7 +304,12 @@ function ofLastSession(events: readonly Record<string, unknown>[]): readonly Rec
 
 describe('the record', () => {
   const recorded = (from: number) =>
-    ofLastSession(fixture.events().slice(from)).map((event) => [event['kind'], event['statement'] ?? event['rows'], event['decision'], event['sqlstate']]);
+    ofLastSession(fixture.events().slice(from)).map((event) => [
+      event['kind'],
+      event['statement'] ?? event['rows'],
+      event['decision'],
+      event['sqlstate'],
+    ]);
 
   test('a pair per statement, begun before it is sent; refusals too', async () => {
     const from = fixture.events().length;
@@ -238,16 +331,26 @@ describe('the record', () => {
   test('each Execute of a portal is a pair; SQL EXECUTE names what it runs', async () => {
     const from = fixture.events().length;
     await talk(
-      wire.parse('s', 'select * from numbers limit 3'), wire.bind('p', 's'), wire.execute('p', 2), wire.execute('p', 2), wire.sync,
+      wire.parse('s', 'select * from numbers limit 3'),
+      wire.bind('p', 's'),
+      wire.execute('p', 2),
+      wire.execute('p', 2),
+      wire.sync,
       wire.query('prepare q as select 5'),
       wire.query('execute q'),
       wire.query('deallocate q'),
       wire.query('execute q'),
     );
-    const statements = recorded(from).filter(([kind]) => kind === 'statement.begin').map(([, statement]) => statement);
+    const statements = recorded(from)
+      .filter(([kind]) => kind === 'statement.begin')
+      .map(([, statement]) => statement);
     expect(statements).toEqual([
-      'select * from numbers limit 3', 'select * from numbers limit 3',
-      'prepare q as select 5', 'execute q = select 5', 'deallocate q', '<not understood>',
+      'select * from numbers limit 3',
+      'select * from numbers limit 3',
+      'prepare q as select 5',
+      'execute q = select 5',
+      'deallocate q',
+      '<not understood>',
     ]);
     const ends = recorded(from).filter(([kind]) => kind === 'statement.end');
     expect(ends.map(([, rows, , sqlstate]) => rows ?? sqlstate)).toEqual([2, 1, 0, 1, 0, '26000']);
@@ -267,11 +370,30 @@ describe('the record', () => {
 
   test('a statement prepared under an older policy', async () => {
     const client = await wire.WireClient.signedIn(port);
-    client.send(wire.parse('same', 'select 1'), wire.parse('other', 'select n from alias_of_numbers limit 1'), wire.sync);
+    client.send(
+      wire.parse('same', 'select 1'),
+      wire.parse('other', 'select n from alias_of_numbers limit 1'),
+      wire.sync,
+    );
     await client.until('Z');
     fixture.setSnapshot('v2');
-    client.send(wire.bind('', 'same'), wire.execute(''), wire.sync, wire.bind('', 'other'), wire.execute(''), wire.sync);
-    expect(wire.shown(await client.until('Z', 2))).toEqual(['2', 'D', 'C:SELECT 1', 'Z:I', '2', 'E:0A000', 'Z:I']);
+    client.send(
+      wire.bind('', 'same'),
+      wire.execute(''),
+      wire.sync,
+      wire.bind('', 'other'),
+      wire.execute(''),
+      wire.sync,
+    );
+    expect(wire.shown(await client.until('Z', 2))).toEqual([
+      '2',
+      'D',
+      'C:SELECT 1',
+      'Z:I',
+      '2',
+      'E:0A000',
+      'Z:I',
+    ]);
     fixture.setSnapshot('v1');
     client.socket.destroy();
   });

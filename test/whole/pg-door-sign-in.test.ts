@@ -12,7 +12,11 @@ let strict: PgDoor;
 beforeAll(async () => {
   fixture = await doorFixture();
   port = fixture.door.port;
-  strict = await fixture.open({ allowPlaintextLoopback: false, authenticationTimeoutMs: 400, maxSessions: 2 });
+  strict = await fixture.open({
+    allowPlaintextLoopback: false,
+    authenticationTimeoutMs: 400,
+    maxSessions: 2,
+  });
 }, 120_000);
 
 afterAll(() => fixture?.stop());
@@ -120,30 +124,54 @@ describe('bad input before sign-in', () => {
 
   test('another message than a password, and an oversized one', async () => {
     expect(await refused(port, wire.startup(ana), wire.query('select 1'))).toMatchObject({ C: '08P01' });
-    expect(await refused(port, wire.startup(ana), Buffer.from([0x70, 0x40, 0, 0, 0]))).toMatchObject({ C: '08P01' });
+    expect(await refused(port, wire.startup(ana), Buffer.from([0x70, 0x40, 0, 0, 0]))).toMatchObject({
+      C: '08P01',
+    });
   });
 });
 
 describe('who and where', () => {
   test('wrong password, no such catalog, no USE CATALOG: FATAL with the reason, and recorded', async () => {
-    expect(await refused(port, wire.startup(ana), wire.password('no'))).toMatchObject({ C: '28P01', S: 'FATAL' });
-    expect(await refused(port, wire.startup({ ...ana, database: 'nowhere' }), wire.password('ana'))).toMatchObject({ C: '3D000' });
-    expect(await refused(port, wire.startup({ user: 'ana@acme.test' }), wire.password('ana'))).toMatchObject({ C: '3D000' });
-    const nina = await refused(port, wire.startup({ user: 'nina@acme.test', database: 'shop' }), wire.password('nina'));
+    expect(await refused(port, wire.startup(ana), wire.password('no'))).toMatchObject({
+      C: '28P01',
+      S: 'FATAL',
+    });
+    expect(
+      await refused(port, wire.startup({ ...ana, database: 'nowhere' }), wire.password('ana')),
+    ).toMatchObject({ C: '3D000' });
+    expect(await refused(port, wire.startup({ user: 'ana@acme.test' }), wire.password('ana'))).toMatchObject({
+      C: '3D000',
+    });
+    const nina = await refused(
+      port,
+      wire.startup({ user: 'nina@acme.test', database: 'shop' }),
+      wire.password('nina'),
+    );
     expect(nina).toMatchObject({
-      C: '42501', M: 'permission denied for catalog shop', D: 'deny: no USE CATALOG on shop',
+      C: '42501',
+      M: 'permission denied for catalog shop',
+      D: 'deny: no USE CATALOG on shop',
       H: 'Ask platform for USE CATALOG on shop.',
     });
     const last = fixture.events().findLast(({ kind }) => kind === 'session.refused');
     expect(last).toMatchObject({
-      principal: 'nina@acme.test', credential: 'table:nina@acme.test', catalog: 'shop', decision: 'deny',
-      sqlstate: '42501', reasons: ['no USE CATALOG on shop'], client: { address: '127.0.0.1' },
+      principal: 'nina@acme.test',
+      credential: 'table:nina@acme.test',
+      catalog: 'shop',
+      decision: 'deny',
+      sqlstate: '42501',
+      reasons: ['no USE CATALOG on shop'],
+      client: { address: '127.0.0.1' },
     });
   });
 
   test('a password of 65,535 bytes is read whole', async () => {
-    expect(await refused(port, wire.startup(ana), wire.password('x'.repeat(65_535)))).toMatchObject({ C: '28P01' });
-    expect(await refused(port, wire.startup(ana), wire.password('x'.repeat(65_536)))).toMatchObject({ C: '08P01' });
+    expect(await refused(port, wire.startup(ana), wire.password('x'.repeat(65_535)))).toMatchObject({
+      C: '28P01',
+    });
+    expect(await refused(port, wire.startup(ana), wire.password('x'.repeat(65_536)))).toMatchObject({
+      C: '08P01',
+    });
   });
 
   test('settings of the allow-list arrive, in every spelling', async () => {
@@ -167,7 +195,11 @@ describe('who and where', () => {
   });
 
   test('a value that Postgres refuses is told with its SQLSTATE', async () => {
-    const told = await refused(port, wire.startup({ ...ana, statement_timeout: 'soon' }), wire.password('ana'));
+    const told = await refused(
+      port,
+      wire.startup({ ...ana, statement_timeout: 'soon' }),
+      wire.password('ana'),
+    );
     expect(told).toMatchObject({ C: '22023', S: 'FATAL' });
   });
 

@@ -8,9 +8,10 @@ import { startEmbeddedPostgres } from '../../src/dev/embedded-postgres.ts';
 import type { GatewayLogins } from '../../src/fleet/logins.ts';
 import type { Authenticator } from '../../src/gateway/identity/authenticator.ts';
 import type { ClientLink } from '../../src/gateway/pg/client-link.ts';
+import type { PgDoorOptions } from '../../src/gateway/pg/door.ts';
 import * as encode from '../../src/gateway/pg/encode.ts';
 import type { GovernedPart, GovernedQuery, StatementContext } from '../../src/gateway/pg/governed.ts';
-import { openPgDoor, type PgDoor, type PgDoorOptions } from '../../src/gateway/pg/listener.ts';
+import { openPgDoor, type PgDoor } from '../../src/gateway/pg/listener.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import { WritError } from '../../src/kernel/errors.ts';
 import type { PrincipalName } from '../../src/kernel/principal.ts';
@@ -106,7 +107,9 @@ function partOf(statement: string, context: StatementContext): GovernedPart {
     case 'execute': {
       const known = context.prepared(name);
       if (known === undefined)
-        throw new WritError('no_such_prepared_statement', { message: `prepared statement "${name}" does not exist` });
+        throw new WritError('no_such_prepared_statement', {
+          message: `prepared statement "${name}" does not exist`,
+        });
       return { ...part, redacted: `${statement} = ${known.redacted}` };
     }
     default:
@@ -119,7 +122,14 @@ async function echo(link: ClientLink): Promise<void> {
   link.onCancel(() => link.send(encode.noticeResponse(new WritError('cancelled'))));
   for await (const frame of link.frames()) {
     const text = frame.payload.subarray(0, -1);
-    const column = Buffer.concat([encode.int32(0), encode.int16(0), encode.int32(25), encode.int16(-1), encode.int32(-1), encode.int16(0)]);
+    const column = Buffer.concat([
+      encode.int32(0),
+      encode.int16(0),
+      encode.int32(25),
+      encode.int16(-1),
+      encode.int32(-1),
+      encode.int16(0),
+    ]);
     link.send(encode.message('T', encode.int16(1), encode.cString('echo'), column));
     link.send(encode.message('D', encode.int16(1), encode.int32(text.length), text));
     link.send(encode.commandComplete('SELECT 1'));

@@ -15,7 +15,12 @@ import { parsePrincipalName } from '../../src/kernel/principal.ts';
 import { parseSecurableName, type SecurableName } from '../../src/kernel/securable-name.ts';
 import { compileFiles } from '../../src/policy/compile.ts';
 import type { Snapshot } from '../../src/policy/model.ts';
-import { type ApplyOptions, applyCluster, type ClusterPlan, planCluster } from '../../src/rolesync/reconcile.ts';
+import {
+  type ApplyOptions,
+  applyCluster,
+  type ClusterPlan,
+  planCluster,
+} from '../../src/rolesync/reconcile.ts';
 import { catalogOf, sampleTables } from '../policy/fixture.ts';
 
 // The sample shop on a real Postgres of its own, governed by the sample policy or by a variant of it.
@@ -25,6 +30,7 @@ export const shop = parseSecurableName('shop');
 export interface GovernedShop {
   readonly cluster: Cluster;
   readonly adminUrl: string;
+  readonly roleUrls: Readonly<Record<ShopRole, string>>;
   /** The policy against the catalog as it is now; `change` edits the sample's text. */
   snapshot(change?: (text: string) => string): Promise<Snapshot>;
   plan(snapshot: Snapshot): Promise<ClusterPlan>;
@@ -33,11 +39,16 @@ export interface GovernedShop {
   admin(database?: string): Promise<pg.Client>;
   application(role: ShopRole): Promise<pg.Client>;
   /** A login of the person for one door with a lease, as fleet makes them. */
-  login(snapshot: Snapshot, who: string, door: 'gateway' | 'direct'): Promise<pg.Client & { readonly login: string }>;
+  login(
+    snapshot: Snapshot,
+    who: string,
+    door: 'gateway' | 'direct',
+  ): Promise<pg.Client & { readonly login: string }>;
   stop(): Promise<void>;
 }
 
-export const samplePolicy = (): string => readFileSync(new URL('../../policies/sample.yaml', import.meta.url), 'utf8');
+export const samplePolicy = (): string =>
+  readFileSync(new URL('../../policies/sample.yaml', import.meta.url), 'utf8');
 
 /** Gives analysts MODIFY on shop as well. */
 export const withModify = (text: string): string =>
@@ -59,10 +70,16 @@ export async function governedShop(): Promise<GovernedShop> {
     return client;
   };
   const admin = (database = 'shop') => connect({ connectionString: urlOf(server.adminUrl, database) });
-  const target = (snapshot: Snapshot): ApplyOptions => ({ cluster, catalog: shopInfo(snapshot), snapshot, audit });
+  const target = (snapshot: Snapshot): ApplyOptions => ({
+    cluster,
+    catalog: shopInfo(snapshot),
+    snapshot,
+    audit,
+  });
   return {
     cluster,
     adminUrl: server.adminUrl,
+    roleUrls: urls,
     snapshot: (change = (text) => text) => compile(cluster, change(samplePolicy())),
     plan: (snapshot) => planCluster(target(snapshot)),
     apply: (snapshot) => applyCluster(target(snapshot)),
@@ -73,7 +90,13 @@ export async function governedShop(): Promise<GovernedShop> {
       const login = `writ_l_${door === 'direct' ? 'd' : 'g'}_${who.replaceAll(/\W/g, '_')}_${++logins}`;
       const principal = parsePrincipalName(who);
       await makeLogin(await admin(), snapshot, login, principal, door);
-      const client = await connect({ host: '127.0.0.1', port: Number(new URL(server.adminUrl).port), database: 'shop', user: login, password: 'secret' });
+      const client = await connect({
+        host: '127.0.0.1',
+        port: Number(new URL(server.adminUrl).port),
+        database: 'shop',
+        user: login,
+        password: 'secret',
+      });
       return Object.assign(client, { login });
     },
     async stop() {
@@ -86,23 +109,47 @@ export async function governedShop(): Promise<GovernedShop> {
   };
 }
 
-async function makeLogin(admin: pg.Client, snapshot: Snapshot, login: string, principal: ReturnType<typeof parsePrincipalName>, door: 'gateway' | 'direct'): Promise<void> {
+async function makeLogin(
+  admin: pg.Client,
+  snapshot: Snapshot,
+  login: string,
+  principal: ReturnType<typeof parsePrincipalName>,
+  door: 'gateway' | 'direct',
+): Promise<void> {
   await admin.query(`create role "${login}" login password 'secret'`);
+  await admin.query(
+    `comment on role "${login}" is '${JSON.stringify({ principal, door, database: 'shop', instance: 'test' })}'`,
+  );
   await admin.query(`grant "${principalRole(principal, door)}" to "${login}" with inherit true, set false`);
-  await admin.query(`insert into writ.lease (login, principal, door, expires_at) values ($1, $2, $3, clock_timestamp() + interval '1 hour')`, [login, principal, door]);
-  const path = directSearchPath(snapshot, principal, shop).map((schema) => `"${schema}"`).join(', ');
-  if (door === 'direct') await admin.query(`alter role "${login}" in database shop set search_path = ${path}`);
+  await admin.query(
+    `insert into writ.lease (login, principal, door, expires_at) values ($1, $2, $3, clock_timestamp() + interval '1 hour')`,
+    [login, principal, door],
+  );
+  const path = directSearchPath(snapshot, principal, shop)
+    .map((schema) => pg.escapeIdentifier(schema))
+    .join(', ');
+  if (door === 'direct')
+    await admin.query(`alter role "${login}" in database shop set search_path = ${path}`);
 }
 
 async function compile(cluster: Cluster, text: string): Promise<Snapshot> {
   const found = await cluster.discover(shop, 'shop');
   const others = sampleTables().filter((table) => !table.name.startsWith('shop.'));
-  const base = catalogOf({ shop: 'POSTGRES', lake: 'LAKE', system: 'SYSTEM' }, [...found.tables, ...others]);
+  const base = catalogOf({ shop: 'POSTGRES', lake: 'LAKE', system: 'SYSTEM' }, others);
   const functions = new Map<SecurableName, FunctionInfo[]>();
   for (const one of found.functions) functions.set(one.name, [...(functions.get(one.name) ?? []), one]);
-  const catalog: CatalogSnapshot = { ...base, functions, partitions: new Map(found.partitions.map((one) => [one.name, one.parent])) };
+  const tables = new Map([...base.tables, ...found.tables.map((table) => [table.name, table] as const)]);
+  const schemas = new Set([...base.schemas, ...found.schemas]);
+  const catalog: CatalogSnapshot = {
+    ...base,
+    tables,
+    schemas,
+    functions,
+    partitions: new Map(found.partitions.map((one) => [one.name, one.parent])),
+  };
   const { snapshot, findings } = await compileFiles([{ path: 'policy.yaml', text }], catalog, [], Date.now());
-  if (snapshot === undefined) throw new Error(findings.map((finding) => `${finding.line}: ${finding.message}`).join('\n'));
+  if (snapshot === undefined)
+    throw new Error(findings.map((finding) => `${finding.line}: ${finding.message}`).join('\n'));
   return snapshot;
 }
 

@@ -45,22 +45,41 @@ test.each([
   ['ana', 'EMEA'],
   ['omar', 'APAC'],
 ])('%s sees %s only, masked', async (who, region) => {
-  for (const text of ['select * from customers', 'table customers', 'with c as (select * from customers) select * from c']) {
+  for (const text of [
+    'select * from customers',
+    'table customers',
+    'with c as (select * from customers) select * from c',
+  ]) {
     const { rows } = await person(who).query(text);
     expect(new Set(rows.map((row: { region: string }) => row.region))).toEqual(new Set([region]));
-    expect(rows.every((row: { email: string; phone: string | null }) => /^.\*\*\*@\*\*\*$/.test(row.email) && /^\*\*\*../.test(row.phone ?? '***xx'))).toBe(true);
+    expect(
+      rows.every(
+        (row: { email: string; phone: string | null }) =>
+          /^.\*\*\*@\*\*\*$/.test(row.email) && /^\*\*\*../.test(row.phone ?? '***xx'),
+      ),
+    ).toBe(true);
   }
-  const copied = await person(who).query('select distinct region, email ~ $1 as masked from customer_orders', ['\\*\\*\\*']);
+  const copied = await person(who).query(
+    'select distinct region, email ~ $1 as masked from customer_orders',
+    ['\\*\\*\\*'],
+  );
   expect(copied.rows).toEqual([{ region, masked: true }]);
-  const summed = await person(who).query('select region, bool_and(email ~ $1) as masked, count(*) > 10 as many from top_customers group by 1', ['\\*\\*\\*']);
+  const summed = await person(who).query(
+    'select region, bool_and(email ~ $1) as masked, count(*) > 10 as many from top_customers group by 1',
+    ['\\*\\*\\*'],
+  );
   expect(summed.rows).toEqual([{ region, masked: true, many: true }]);
 });
 
 test('sam sees everything as it is, in the application view too', async () => {
   const base = await admin.query('select id, email, phone, region from public.customers order by id');
-  expect((await person('sam').query('select id, email, phone, region from customers order by id')).rows).toEqual(base.rows);
+  expect(
+    (await person('sam').query('select id, email, phone, region from customers order by id')).rows,
+  ).toEqual(base.rows);
   const orders = await admin.query('select count(*), sum(amount) from public.customer_orders');
-  expect((await person('sam').query('select count(*), sum(amount) from customer_orders')).rows).toEqual(orders.rows);
+  expect((await person('sam').query('select count(*), sum(amount) from customer_orders')).rows).toEqual(
+    orders.rows,
+  );
   const top = await admin.query('select * from public.top_customers order by id');
   expect((await person('sam').query('select * from top_customers order by id')).rows).toEqual(top.rows);
 });
@@ -104,20 +123,37 @@ describe("ana's login cannot", () => {
     expect((await ana.query('select distinct region from customers')).rows).toEqual([{ region: 'EMEA' }]);
     await ana.query('reset row_security; reset role; set role none');
     expect((await ana.query('select distinct region from customers')).rows).toEqual([{ region: 'EMEA' }]);
-    expect((await ana.query(`select * from pg_stats where schemaname = 'public' and tablename in ('customers', 'orders')`)).rows).toEqual([]);
-    const explained = JSON.stringify((await ana.query('explain (analyze, verbose) select * from customers where region = $1::text', ['APAC'])).rows);
+    expect(
+      (
+        await ana.query(
+          `select * from pg_stats where schemaname = 'public' and tablename in ('customers', 'orders')`,
+        )
+      ).rows,
+    ).toEqual([]);
+    const explained = JSON.stringify(
+      (
+        await ana.query('explain (analyze, verbose) select * from customers where region = $1::text', [
+          'APAC',
+        ])
+      ).rows,
+    );
     expect(explained).not.toMatch(/@example/);
   });
 
   test('see a hidden value in an error', async () => {
-    const error = await person('ana').query('select name::int from customers where id = 1 and name::int > 0').catch((thrown: unknown) => thrown);
+    const error = await person('ana')
+      .query('select name::int from customers where id = 1 and name::int > 0')
+      .catch((thrown: unknown) => thrown);
     expect(JSON.stringify(error)).not.toMatch(/Lee|Meyer/);
   });
 
   test('hear of hidden rows through a leaky function of its own', async () => {
     const ana = person('ana');
     await ana.query('begin');
-    const made = await outcome(ana, `create function pg_temp.spy(text) returns boolean language plpgsql cost 0.0001 as $$ begin raise notice '%', $1; return true; end $$`);
+    const made = await outcome(
+      ana,
+      `create function pg_temp.spy(text) returns boolean language plpgsql cost 0.0001 as $$ begin raise notice '%', $1; return true; end $$`,
+    );
     if (made !== '42501') {
       const heard: string[] = [];
       ana.on('notice', (notice) => heard.push(notice.message ?? ''));
@@ -132,7 +168,8 @@ test('nobody but an owner moves our views by trying DDL', async () => {
   const ana = person('ana');
   await ana.query('begin');
   await ana.query('drop table if exists customers_that_are_not; drop view if exists customers_neither');
-  const locks = await admin.query(`select c.relname, l.mode from pg_locks l join pg_class c on c.oid = l.relation
+  const locks =
+    await admin.query(`select c.relname, l.mode from pg_locks l join pg_class c on c.oid = l.relation
     where l.pid <> pg_backend_pid() and l.mode = 'AccessExclusiveLock' and c.relnamespace::regnamespace::text ~ 'writ'`);
   expect(locks.rows).toEqual([]);
   await ana.query('rollback');
@@ -140,11 +177,19 @@ test('nobody but an owner moves our views by trying DDL', async () => {
 
 test('the same shapes through the gateway door, without a lease gate', async () => {
   const ana = person('ana through the gateway');
-  expect((await ana.query('select distinct region from writ_public.customers')).rows).toEqual([{ region: 'EMEA' }]);
+  expect((await ana.query('select distinct region from writ_public.customers')).rows).toEqual([
+    { region: 'EMEA' },
+  ]);
   expect(await outcome(ana, 'select * from writ_public_direct.customers')).toBe('42501');
   expect(await outcome(ana, 'select * from writ_public_clear.customers')).toBe('42501');
   expect((await ana.query('select count(*)::int as n from public.countries')).rows).toEqual([{ n: 12 }]);
-  expect((await person('sam through the gateway').query('select count(*)::int as n from writ_public_clear.customers')).rows).toEqual([{ n: 5000 }]);
+  expect(
+    (
+      await person('sam through the gateway').query(
+        'select count(*)::int as n from writ_public_clear.customers',
+      )
+    ).rows,
+  ).toEqual([{ n: 5000 }]);
 });
 
 test('a lease that has ended is 28000 at the next statement, prepared ones too, whatever the table', async () => {
@@ -153,10 +198,21 @@ test('a lease that has ended is 28000 at the next statement, prepared ones too, 
   expect((await ana.query(prepared)).rows[0].n).toBeGreaterThan(1000);
   await admin.query(`update writ.lease set expires_at = clock_timestamp() where login = $1`, [ana.login]);
   await expect(ana.query(prepared)).rejects.toMatchObject({ code: '28000' });
-  for (const table of ['customers', 'orders', 'countries', 'events', 'customer_orders', 'top_customers', 'order_totals']) {
+  for (const table of [
+    'customers',
+    'orders',
+    'countries',
+    'events',
+    'customer_orders',
+    'top_customers',
+    'order_totals',
+  ]) {
     expect([table, await outcome(ana, `select * from ${table}`)]).toEqual([table, '28000']);
   }
-  await admin.query(`update writ.lease set expires_at = clock_timestamp() + interval '1 hour', revoked_at = now() where login = $1`, [ana.login]);
+  await admin.query(
+    `update writ.lease set expires_at = clock_timestamp() + interval '1 hour', revoked_at = now() where login = $1`,
+    [ana.login],
+  );
   expect(await outcome(ana, 'select 1 from countries')).toBe('28000');
 });
 
@@ -171,14 +227,29 @@ test('a policy that narrows obeys at once, and widens back; views keep their ide
   const ana = person('ana');
   const both = await company.snapshot((text) => text.replace('region: [EMEA]', 'region: [APAC, AMER]'));
   await company.apply(both);
-  expect((await ana.query('select distinct region from customers order by 1')).rows.map((row) => row.region)).toEqual(['AMER', 'APAC']);
+  expect(
+    (await ana.query('select distinct region from customers order by 1')).rows.map((row) => row.region),
+  ).toEqual(['AMER', 'APAC']);
   const unmasked = await company.snapshot((text) => text.replace(/^ {2}- \{ name: mask_phone.*$/m, ''));
   await company.apply(unmasked);
-  expect((await ana.query('select distinct region, phone ~ $1 as open from customers where phone is not null', ['^\\+'])).rows).toEqual([{ region: 'EMEA', open: true }]);
-  const withoutSelect = await company.snapshot((text) => text.replace('members: [ana@acme.test, omar@acme.test, sam@acme.test]', 'members: [omar@acme.test, sam@acme.test]'));
+  expect(
+    (
+      await ana.query('select distinct region, phone ~ $1 as open from customers where phone is not null', [
+        '^\\+',
+      ])
+    ).rows,
+  ).toEqual([{ region: 'EMEA', open: true }]);
+  const withoutSelect = await company.snapshot((text) =>
+    text.replace(
+      'members: [ana@acme.test, omar@acme.test, sam@acme.test]',
+      'members: [omar@acme.test, sam@acme.test]',
+    ),
+  );
   await company.apply(withoutSelect);
   expect(await outcome(ana, 'select * from customers')).toBe('42501');
   await company.apply(snapshot);
   expect((await company.plan(snapshot)).operations).toEqual([]);
-  expect((await admin.query(`select 'writ_public_direct.customers'::regclass::oid as oid`)).rows).toEqual(before.rows);
+  expect((await admin.query(`select 'writ_public_direct.customers'::regclass::oid as oid`)).rows).toEqual(
+    before.rows,
+  );
 });

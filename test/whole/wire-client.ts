@@ -37,7 +37,11 @@ export class WireClient {
   }
 
   /** Signed in, up to the first ReadyForQuery. */
-  static async signedIn(port: number, parameters: Record<string, string> = {}, minor = 0): Promise<WireClient> {
+  static async signedIn(
+    port: number,
+    parameters: Record<string, string> = {},
+    minor = 0,
+  ): Promise<WireClient> {
     const client = await WireClient.dial(port);
     client.send(startup({ user: 'ana@acme.test', database: 'shop', ...parameters }, minor), password('ana'));
     await client.until('Z');
@@ -74,16 +78,21 @@ export class WireClient {
 
 /** `C:SELECT 1`, `E:42501`, `Z:I`, and the bare letter of everything else; notices and settings left out. */
 export function shown(messages: readonly Heard[]): string[] {
-  return messages.filter(({ type }) => !'NS'.includes(type)).map(({ type, payload }) => {
-    if (type === 'C') return `C:${decodeTag(payload)}`;
-    if (type === 'E') return `E:${decodeFields(payload).get('C')}`;
-    if (type === 'Z') return `Z:${payload.toString('latin1')}`;
-    return type;
-  });
+  return messages
+    .filter(({ type }) => !'NS'.includes(type))
+    .map(({ type, payload }) => {
+      if (type === 'C') return `C:${decodeTag(payload)}`;
+      if (type === 'E') return `E:${decodeFields(payload).get('C')}`;
+      if (type === 'Z') return `Z:${payload.toString('latin1')}`;
+      return type;
+    });
 }
 
 export function startup(parameters: Record<string, string>, minor = 0, major = 3): Buffer {
-  const body = Object.entries(parameters).flatMap(([name, value]) => [encode.cString(name), encode.cString(value)]);
+  const body = Object.entries(parameters).flatMap(([name, value]) => [
+    encode.cString(name),
+    encode.cString(value),
+  ]);
   return packet((major << 16) | minor, ...body, Buffer.from([0]));
 }
 

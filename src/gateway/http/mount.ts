@@ -30,9 +30,10 @@ export function mount(routes: readonly Route[], options: MountOptions): Hono {
   const document = openApiDocument(routes);
   app.get('/openapi.json', (c) => c.json(document));
   app.notFound((c) => renderError(c, new WritError('not_found', { message: `no route ${c.req.method} ${c.req.path}` })));
-  app.onError((error, c) => {
-    options.logError(toWritError(error));
-    return renderError(c, toWritError(error));
+  app.onError((thrown, c) => {
+    const error = toWritError(thrown);
+    if (error.code === 'internal') options.logError(error);
+    return renderError(c, error);
   });
   return app;
 }

@@ -7,10 +7,10 @@ import type { PrincipalName } from '../../kernel/principal.ts';
 import { formatSecurableName, type SecurableName } from '../../kernel/securable-name.ts';
 import type { SessionInfo } from './client-link.ts';
 import { decodePassword } from './decode.ts';
+import type { Door } from './door.ts';
 import * as encode from './encode.ts';
 import { maxPasswordLength } from './framer.ts';
 import type { Inlet } from './inlet.ts';
-import type { Door } from './listener.ts';
 import { type Negotiated, negotiate } from './negotiate.ts';
 import { serveLakeCatalog, servePostgresCatalog } from './serve.ts';
 import { readStartup, type StartupRequest } from './startup.ts';
@@ -102,6 +102,7 @@ async function signIn(
   attempt.catalog = catalogName(startup.database);
   if (door.full()) throw new WritError('too_many', { message: 'sorry, too many clients already' });
   const password = await askPassword(socket, inlet, startup);
+  inlet.release();
   if (password === undefined) {
     socket.destroy();
     return undefined;

@@ -37,6 +37,7 @@ function textValue(value: string, format: CopyFormat): string {
 
 /** Quoted where it must be; a value that reads like NULL is quoted too. */
 function csvValue(value: string, { delimiter, quote, null: nullText }: CopyFormat): string {
-  const must = value === nullText || value === '\\.' || [delimiter, quote, '\n', '\r'].some((c) => value.includes(c));
+  const must =
+    value === nullText || value === '\\.' || [delimiter, quote, '\n', '\r'].some((c) => value.includes(c));
   return must ? quote + value.replaceAll(quote, quote + quote) + quote : value;
 }

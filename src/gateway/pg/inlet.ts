@@ -3,11 +3,12 @@ import { WritError } from '../../kernel/errors.ts';
 import { Framer, type ReceivedFrame, startupLength } from './framer.ts';
 
 /**
- * Reads a socket by exact amounts, before a session takes it over: nothing is read ahead of what was asked for, so that
- * what follows (a TLS handshake, the first statement) is still in the socket.
+ * Reads a socket by exact amounts, before a TLS handshake or a session takes it over; `release` hands back what was read
+ * ahead.
  */
 export class Inlet {
   readonly #socket: Socket;
+  #held: Buffer = Buffer.alloc(0);
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -15,15 +16,18 @@ export class Inlet {
 
   /** Bytes that arrived and were not taken. */
   get buffered(): number {
-    return this.#socket.readableLength;
+    return this.#held.length + this.#socket.readableLength;
   }
 
   /** The next byte, left where it is; undefined when the client left without a word. */
   async peek(): Promise<number | undefined> {
-    const byte = await this.#take(1);
-    if (byte === undefined) return undefined;
-    this.#socket.unshift(byte);
-    return byte[0];
+    return (await this.#hold(1)) ? this.#held[0] : undefined;
+  }
+
+  /** Puts back what was not taken: from now on somebody else reads. */
+  release(): void {
+    if (this.#held.length > 0) this.#socket.unshift(this.#held);
+    this.#held = Buffer.alloc(0);
   }
 
   /** A packet of the start-up phase, its length included; undefined when the client left. @throws protocol_violation */
@@ -48,12 +52,22 @@ export class Inlet {
   }
 
   async #take(length: number): Promise<Buffer | undefined> {
-    for (;;) {
-      const bytes: Buffer | null = this.#socket.read(length);
-      if (bytes !== null) return bytes.length === length ? bytes : undefined;
-      if (this.#socket.readableEnded || this.#socket.destroyed) return undefined;
-      await this.#more();
+    if (!(await this.#hold(length))) return undefined;
+    const bytes = this.#held.subarray(0, length);
+    this.#held = this.#held.subarray(length);
+    return bytes;
+  }
+
+  /** Whether so many bytes could be had. */
+  async #hold(length: number): Promise<boolean> {
+    while (this.#held.length < length) {
+      // All there is: asking for an exact amount and waiting for more would be told of the same bytes at once, forever.
+      const bytes: Buffer | null = this.#socket.read();
+      if (bytes !== null) this.#held = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
+      else if (this.#socket.readableEnded || this.#socket.destroyed) return false;
+      else await this.#more();
     }
+    return true;
   }
 
   #more(): Promise<void> {

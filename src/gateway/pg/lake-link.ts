@@ -7,6 +7,8 @@ import type { SessionRecord } from './record.ts';
 import type { LiveSession, SessionState } from './sessions.ts';
 
 const lingerMs = 2_000;
+/** Frames that wait before the client is made to wait. Below it the socket is read on, so that a hang-up is noticed. */
+const maxWaiting = 256;
 
 /** A client whose statements are answered inside the gateway: frames come out, bytes go in. */
 export class LakeLink implements ClientLink, LiveSession {
@@ -108,7 +110,7 @@ export class LakeLink implements ClientLink, LiveSession {
 
   #receive(chunk: Buffer): void {
     this.#frames.push(...this.#framer.push(chunk));
-    if (this.#frames.length > 0) this.#client.pause();
+    if (this.#frames.length > maxWaiting) this.#client.pause();
     this.#wake?.();
   }
 

@@ -8,7 +8,12 @@ import type { CopyFormat } from './copy-out.ts';
 export type LocalStatement =
   | { readonly kind: 'begin' | 'commit' | 'rollback'; readonly tag: string }
   | { readonly kind: 'savepoint' | 'release' | 'rollback-to'; readonly tag: string }
-  | { readonly kind: 'set'; readonly name: string; readonly value: string | undefined; readonly tag: 'SET' | 'RESET' }
+  | {
+      readonly kind: 'set';
+      readonly name: string;
+      readonly value: string | undefined;
+      readonly tag: 'SET' | 'RESET';
+    }
   | { readonly kind: 'reset-all'; readonly tag: 'RESET' }
   | { readonly kind: 'show'; readonly name: string; readonly tag: 'SHOW' }
   | { readonly kind: 'deallocate'; readonly name: string | undefined; readonly tag: string }
@@ -24,17 +29,40 @@ export function localStatement(text: string): LocalStatement | undefined {
   if (read !== undefined) return read(words);
   const refusal = refusals.get(first);
   if (refusal === undefined) return undefined;
-  throw new WritError('refused_on_purpose', { message: `${first.toUpperCase()} is not supported on the lake`, hint: refusal });
+  throw new WritError('refused_on_purpose', {
+    message: `${first.toUpperCase()} is not supported on the lake`,
+    hint: refusal,
+  });
 }
 
 const readOnly = 'the lake is read-only';
 const refusals: ReadonlyMap<string, string> = new Map([
-  ...['insert', 'update', 'delete', 'merge', 'truncate', 'create', 'alter', 'drop', 'grant', 'revoke', 'comment'].map(
-    (word): [string, string] => [word, readOnly],
-  ),
-  ...['attach', 'detach', 'install', 'load', 'call', 'pragma', 'use', 'export', 'import', 'checkpoint', 'vacuum'].map(
-    (word): [string, string] => [word, 'tables are reached through the catalog only'],
-  ),
+  ...[
+    'insert',
+    'update',
+    'delete',
+    'merge',
+    'truncate',
+    'create',
+    'alter',
+    'drop',
+    'grant',
+    'revoke',
+    'comment',
+  ].map((word): [string, string] => [word, readOnly]),
+  ...[
+    'attach',
+    'detach',
+    'install',
+    'load',
+    'call',
+    'pragma',
+    'use',
+    'export',
+    'import',
+    'checkpoint',
+    'vacuum',
+  ].map((word): [string, string] => [word, 'tables are reached through the catalog only']),
   ['explain', 'plans would tell of rows that are not shown'],
   ['prepare', 'use the extended protocol, as drivers do'],
   ['execute', 'use the extended protocol, as drivers do'],
@@ -56,7 +84,9 @@ const readers: Readonly<Record<string, (words: Words) => LocalStatement>> = {
   end: () => ({ kind: 'commit', tag: 'COMMIT' }),
   abort: () => ({ kind: 'rollback', tag: 'ROLLBACK' }),
   rollback: (words) =>
-    words.rest().includes('to') ? { kind: 'rollback-to', tag: 'ROLLBACK' } : { kind: 'rollback', tag: 'ROLLBACK' },
+    words.rest().includes('to')
+      ? { kind: 'rollback-to', tag: 'ROLLBACK' }
+      : { kind: 'rollback', tag: 'ROLLBACK' },
   savepoint: () => ({ kind: 'savepoint', tag: 'SAVEPOINT' }),
   release: () => ({ kind: 'release', tag: 'RELEASE' }),
   set: readSet,
@@ -94,7 +124,8 @@ function readSet(words: Words): LocalStatement {
   }
   if (first === 'names') return { kind: 'set', name: 'client_encoding', value: words.value(), tag: 'SET' };
   const name = words.dotted(first);
-  if (!['=', 'to'].includes(words.next())) throw new WritError('syntax_error', { message: 'syntax error in SET' });
+  if (!['=', 'to'].includes(words.next()))
+    throw new WritError('syntax_error', { message: 'syntax error in SET' });
   const value = words.value();
   return { kind: 'set', name, value: value.toLowerCase() === 'default' ? undefined : value, tag: 'SET' };
 }
@@ -123,7 +154,8 @@ function copyFormat(words: Words): CopyFormat {
     if (['with', '(', ')', ',', 'as'].includes(word)) continue;
     if (word === 'csv' || word === 'text') given.set('format', word);
     else if (word === 'header') given.set('header', words.peekIs('false', 'off', '0') ? 'false' : 'true');
-    else if (['format', 'delimiter', 'null', 'quote', 'encoding'].includes(word)) given.set(word, words.value1());
+    else if (['format', 'delimiter', 'null', 'quote', 'encoding'].includes(word))
+      given.set(word, words.value1());
     else if (!['true', 'on', '1', 'false', 'off', '0'].includes(word)) refuseOption(word);
   }
   const format = (given.get('format') ?? 'text').toLowerCase();
@@ -139,7 +171,9 @@ function copyFormat(words: Words): CopyFormat {
 }
 
 function refuseOption(option: string): never {
-  throw new WritError('refused_on_purpose', { message: `COPY option ${option} is not supported on the lake` });
+  throw new WritError('refused_on_purpose', {
+    message: `COPY option ${option} is not supported on the lake`,
+  });
 }
 
 /** Reads the meaningful tokens of one statement. */
@@ -164,7 +198,8 @@ class Words {
 
   expect(word: string): void {
     const found = this.next();
-    if (found !== word) throw new WritError('syntax_error', { message: `syntax error at or near "${found}"` });
+    if (found !== word)
+      throw new WritError('syntax_error', { message: `syntax error at or near "${found}"` });
   }
 
   /** A name: folded unless quoted. */
@@ -192,14 +227,16 @@ class Words {
   value(): string {
     const tokens = this.#tokens.slice(this.#at);
     this.#at = this.#tokens.length;
-    if (tokens.length === 0) throw new WritError('syntax_error', { message: 'syntax error: a value is missing' });
+    if (tokens.length === 0)
+      throw new WritError('syntax_error', { message: 'syntax error: a value is missing' });
     return tokens.map((token) => plainText(token)).join('');
   }
 
   /** One token as a value. */
   value1(): string {
     const token = this.#tokens[this.#at++];
-    if (token === undefined) throw new WritError('syntax_error', { message: 'syntax error: a value is missing' });
+    if (token === undefined)
+      throw new WritError('syntax_error', { message: 'syntax error: a value is missing' });
     return plainText(token);
   }
 
@@ -214,7 +251,10 @@ class Words {
       else if (depth === 0 && token?.text.toLowerCase() === 'to') {
         return sourceQuery(this.#text.slice(start, token.start).trim());
       } else if (depth === 0 && token?.text.toLowerCase() === 'from') {
-        throw new WritError('refused_on_purpose', { message: 'COPY FROM is not supported on the lake', hint: readOnly });
+        throw new WritError('refused_on_purpose', {
+          message: 'COPY FROM is not supported on the lake',
+          hint: readOnly,
+        });
       }
     }
     throw new WritError('syntax_error', { message: 'syntax error in COPY: TO is missing' });
@@ -232,7 +272,9 @@ function plainText(token: Token): string {
   if (token.kind !== 'string') return token.text;
   if (/^e'/i.test(token.text)) {
     const escapes: Readonly<Record<string, string>> = { t: '\t', n: '\n', r: '\r', b: '\b', f: '\f' };
-    return token.text.slice(2, -1).replaceAll(/\\(.)|''/gs, (_, c: string | undefined) => (c === undefined ? "'" : (escapes[c] ?? c)));
+    return token.text
+      .slice(2, -1)
+      .replaceAll(/\\(.)|''/gs, (_, c: string | undefined) => (c === undefined ? "'" : (escapes[c] ?? c)));
   }
   return token.text.slice(1, -1).replaceAll("''", "'");
 }

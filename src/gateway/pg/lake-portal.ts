@@ -65,7 +65,10 @@ export class LakePortal {
   async execute(maxRows: number, describe: boolean): Promise<void> {
     const planned = this.#planned;
     if (planned === undefined) return this.#host.send(encode.emptyQueryResponse());
-    if (this.#done) return this.#host.send(encode.commandComplete(planned.kind === 'local' ? planned.local.tag : 'SELECT 0'));
+    if (this.#done)
+      return this.#host.send(
+        encode.commandComplete(planned.kind === 'local' ? planned.local.tag : 'SELECT 0'),
+      );
     this.#host.check(planned);
     this.#run ??= await this.#host.begin(planned.part);
     const run = this.#run;

@@ -7,12 +7,11 @@ import { significantTokens, splitStatements } from '../../lake/lex.ts';
 import { redactLiterals } from '../../lake/redact.ts';
 import { schemasOf } from '../../lake/resolve.ts';
 import type { Snapshot } from '../../policy/model.ts';
+import { decodeParameter } from './binary-values.ts';
 import type { ClientLink, Frame, SessionInfo } from './client-link.ts';
 import { type BindMessage, decode, type FrontendMessage } from './decode.ts';
 import * as encode from './encode.ts';
-import { decodeParameter } from './binary-values.ts';
 import type { GovernedPart } from './governed.ts';
-import { LakeInbox } from './lake-inbox.ts';
 import { type LocalStatement, localStatement } from './lake-local.ts';
 import { LakePortal, type PortalHost } from './lake-portal.ts';
 import { LakeSettings } from './lake-settings.ts';
@@ -97,9 +96,9 @@ class LakeServer {
 
   async serve(): Promise<void> {
     this.#link.onCancel(() => this.#lake.interrupt());
-    const inbox = new LakeInbox(this.#link, () => this.#lake.interrupt());
     try {
-      for (let frame = await inbox.take(); frame !== undefined; frame = await inbox.take()) {
+      // One frame at a time: a Terminate that is sent along with a statement is not to overtake it.
+      for await (const frame of this.#link.frames()) {
         this.#options.onState?.('active');
         await this.#handle(frame);
         this.#options.onState?.(stateOf(this.#status));
@@ -177,14 +176,27 @@ class LakeServer {
     await this.#ready();
   }
 
-  async #parse({ name, text, parameterTypes }: { name: string; text: string; parameterTypes: readonly number[] }): Promise<void> {
+  async #parse({
+    name,
+    text,
+    parameterTypes,
+  }: {
+    name: string;
+    text: string;
+    parameterTypes: readonly number[];
+  }): Promise<void> {
     if (name !== '' && this.#prepared.has(name)) {
-      throw new WritError('duplicate_prepared_statement', { message: `prepared statement "${name}" already exists` });
+      throw new WritError('duplicate_prepared_statement', {
+        message: `prepared statement "${name}" already exists`,
+      });
     }
-    if (this.#prepared.size >= maxNames) throw new WritError('too_large', { message: 'too many prepared statements' });
+    if (this.#prepared.size >= maxNames)
+      throw new WritError('too_large', { message: 'too many prepared statements' });
     const [piece, ...others] = splitStatements(text);
     if (others.length > 0) {
-      throw new WritError('syntax_error', { message: 'cannot insert multiple commands into a prepared statement' });
+      throw new WritError('syntax_error', {
+        message: 'cannot insert multiple commands into a prepared statement',
+      });
     }
     const planned = piece === undefined ? undefined : await this.#plan(piece.text, parameterTypes);
     this.#prepared.set(name, { text: piece?.text ?? '', planned, types: parameterTypes });
@@ -194,13 +206,17 @@ class LakeServer {
   async #bind(message: BindMessage): Promise<void> {
     const prepared = this.#preparedOf(message.statement);
     if (message.portal !== '' && this.#portals.has(message.portal)) {
-      throw new WritError('conflict', { message: `cursor "${message.portal}" already exists`, sqlstate: '42P03' });
+      throw new WritError('conflict', {
+        message: `cursor "${message.portal}" already exists`,
+        sqlstate: '42P03',
+      });
     }
     if (this.#portals.size >= maxNames) throw new WritError('too_large', { message: 'too many portals' });
     await this.#drop(this.#portals, message.portal);
     const parameters = parametersOf(message, parameterTypesOf(prepared.planned));
     // Decided again: the policy may have changed since Parse.
-    const planned = prepared.planned === undefined ? undefined : await this.#plan(prepared.text, prepared.types);
+    const planned =
+      prepared.planned === undefined ? undefined : await this.#plan(prepared.text, prepared.types);
     const portal = this.#portal(planned, parameters, message.resultFormats);
     this.#portals.set(message.portal, portal);
     await this.#send(encode.bindComplete());
@@ -238,7 +254,8 @@ class LakeServer {
         return { kind: 'local', local, part: partOf(text, local.tag, allowed) };
       }
       const statement = await this.#lake.prepare(local?.query ?? text, snapshot, types);
-      const part = local === undefined ? statement : { ...statement, command: 'COPY', redacted: redactLiterals(text) };
+      const part =
+        local === undefined ? statement : { ...statement, command: 'COPY', redacted: redactLiterals(text) };
       if (statement.decision.effect === 'deny') {
         const error = this.#denial(statement, snapshot);
         await this.#recordRefusal(part, snapshot, error);
@@ -255,7 +272,9 @@ class LakeServer {
 
   #denial(statement: LakeStatement, snapshot: Snapshot): WritError {
     const failed = statement.decision.because.find((reason) => reason.kind === 'gate-failed');
-    const table = statement.tables.find((one) => failed === undefined || one.startsWith(failed.on)) ?? statement.tables[0];
+    const table =
+      statement.tables.find((one) => failed === undefined || one.startsWith(failed.on)) ??
+      statement.tables[0];
     if (table === undefined) return new WritError('permission_denied');
     return toError(denied(snapshot, statement.decision, 'table', table, undefined), '');
   }
@@ -352,7 +371,10 @@ class LakeServer {
 
   #needTransaction(what: string): void {
     if (this.#status !== 'I') return;
-    throw new WritError('conflict', { message: `${what} can only be used in transaction blocks`, sqlstate: '25P01' });
+    throw new WritError('conflict', {
+      message: `${what} can only be used in transaction blocks`,
+      sqlstate: '25P01',
+    });
   }
 
   #deallocate(name: string | undefined): void {
@@ -420,7 +442,9 @@ function refusedPart(text: string, error: WritError): GovernedPart {
 }
 
 function noSuchStatement(name: string): WritError {
-  return new WritError('no_such_prepared_statement', { message: `prepared statement "${name}" does not exist` });
+  return new WritError('no_such_prepared_statement', {
+    message: `prepared statement "${name}" does not exist`,
+  });
 }
 
 function parameterTypesOf(planned: Planned | undefined): readonly number[] {
@@ -457,4 +481,3 @@ function stateOf(status: encode.TransactionStatus): SessionState {
   if (status === 'I') return 'idle';
   return status === 'T' ? 'idle in transaction' : 'idle in transaction (aborted)';
 }
-

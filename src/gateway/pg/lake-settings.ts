@@ -94,12 +94,17 @@ export class LakeSettings {
 function check(name: string, value: string): void {
   if (fixed.has(name)) refuse(name, `it is fixed on the lake`);
   checkSetting(name, value);
-  if (name === 'timezone' && !/^('?)(utc|gmt|etc\/utc|z|\+?0+)\1$/i.test(value)) refuse(name, 'times are shown in UTC');
+  if (name === 'timezone' && !/^('?)(utc|gmt|etc\/utc|z|\+?0+)\1$/i.test(value))
+    refuse(name, 'times are shown in UTC');
   if (name === 'datestyle' && !/^iso\b/i.test(value)) refuse(name, 'dates are shown as ISO');
   if (name === 'bytea_output' && value !== 'hex') refuse(name, 'bytes are shown as hex');
-  if (name === 'intervalstyle' && value !== 'postgres') refuse(name, 'intervals are shown as Postgres shows them');
+  if (name === 'intervalstyle' && value !== 'postgres')
+    refuse(name, 'intervals are shown as Postgres shows them');
 }
 
 function refuse(name: string, hint: string): never {
-  throw new WritError('refused_on_purpose', { message: `parameter "${name}" cannot be changed to that value`, hint });
+  throw new WritError('refused_on_purpose', {
+    message: `parameter "${name}" cannot be changed to that value`,
+    hint,
+  });
 }

@@ -69,6 +69,12 @@ export class Names {
     if (pending !== undefined && succeeded) this.#apply(pending.change);
   }
 
+  /** SQL CLOSE: the name may be given to another cursor next. `name` undefined: all of them. */
+  portalClosed(name: string | undefined): void {
+    if (name === undefined) this.#portals.clear();
+    else this.#portals.delete(name);
+  }
+
   /** Portals live no longer than their transaction. */
   transactionEnded(): void {
     this.#portals.clear();

@@ -30,6 +30,7 @@ export async function negotiate(
   let inlet = new Inlet(socket);
   const asked = { tls: false, gss: false };
   const encrypt = async (direct: boolean): Promise<void> => {
+    inlet.release();
     socket = await secure(plain, context(), direct);
     onSocket(socket);
     inlet = new Inlet(socket);

@@ -84,6 +84,7 @@ export class Relay implements ScannerSink {
     if (answered === undefined) return true;
     const rows = rowsOfTag(tag);
     this.#settle(answered, rows === undefined ? {} : { rows });
+    if (tag.startsWith('CLOSE CURSOR')) this.#names.portalClosed(closedCursor(answered.ended));
     const several = answered.head.kind === 'query' && answered.head.runs.length > 1;
     if (tag === 'COMMIT' || (tag === 'ROLLBACK' && several)) this.#names.transactionEnded();
     return true;
@@ -164,6 +165,12 @@ export class Relay implements ScannerSink {
   #changeOf(run: Run, succeeded: boolean): void {
     if (run.change !== undefined) this.#names.settle(run.change, succeeded);
   }
+}
+
+/** The cursor that a CLOSE names, where its text says it plainly. */
+function closedCursor(run: Run | undefined): string | undefined {
+  const [, name] = /^close\s+([a-z_][a-z0-9_]*)$/i.exec(run?.part.redacted.trim() ?? '') ?? [];
+  return name === undefined || name.toLowerCase() === 'all' ? undefined : name.toLowerCase();
 }
 
 /** The last words to a client. */

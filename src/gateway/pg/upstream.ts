@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls, type SecureContextOptions } from 'node:tls';
 import type { UpstreamLogin } from '../../fleet/logins.ts';
-import { toWritError, WritError } from '../../kernel/errors.ts';
+import { WritError } from '../../kernel/errors.ts';
 import { decodeFields } from './decode.ts';
 import type { TransactionStatus } from './encode.ts';
 import * as frontend from './encode-frontend.ts';
@@ -39,24 +39,34 @@ export interface Upstream {
 
 /** @throws unreachable, or the server's own refusal with its SQLSTATE */
 export async function openUpstream(options: UpstreamOptions): Promise<Upstream> {
+  try {
+    const upstream = await openBackend(options);
+    await options.login.opened().catch((error: unknown) => {
+      upstream.socket.destroy();
+      throw error;
+    });
+    return upstream;
+  } catch (error) {
+    await options.login.opened().catch(() => {});
+    throw error;
+  }
+}
+
+async function openBackend(options: UpstreamOptions): Promise<Upstream> {
   const { host, port } = options.login;
   const deadline = AbortSignal.timeout(options.timeoutMs);
   try {
     const socket = await dial(options, deadline);
-    try {
-      return await startUp(socket, options, deadline);
-    } catch (error) {
+    return await startUp(socket, options, deadline).catch((error: unknown) => {
       socket.destroy();
       throw error;
-    }
+    });
   } catch (error) {
     if (error instanceof WritError) throw error;
     throw new WritError('unreachable', {
       detail: `${host}:${port}: ${deadline.aborted ? 'no answer in time' : describe(error)}`,
       cause: error,
     });
-  } finally {
-    await options.login.opened();
   }
 }
 
@@ -93,6 +103,8 @@ async function dial(options: UpstreamOptions, deadline: AbortSignal): Promise<So
     noDelay: true,
     keepAlive: true,
   });
+  // Between two owners nobody else listens, and an error without a listener would end the process.
+  plain.on('error', () => plain.destroy());
   try {
     await once(plain, 'connect', deadline);
     if (options.tls === undefined) return plain;
@@ -100,6 +112,7 @@ async function dial(options: UpstreamOptions, deadline: AbortSignal): Promise<So
     const answer = await firstByte(plain, deadline);
     if (answer !== 'S') throw new WritError('unreachable', { detail: 'the server does not offer TLS' });
     const secure = connectTls({ servername: options.login.host, ...options.tls, socket: plain });
+    secure.on('error', () => secure.destroy());
     await once(secure, 'secureConnect', deadline);
     return secure;
   } catch (error) {
@@ -285,7 +298,5 @@ async function cancelBackend(
 }
 
 function describe(error: unknown): string {
-  return toWritError(error).cause instanceof Error
-    ? (toWritError(error).cause as Error).message
-    : String(error);
+  return error instanceof Error ? error.message : String(error);
 }

@@ -14,5 +14,5 @@ select unnest(
 ),
 seq,
 make_timestamptz(cast(round(cast(payload ->> '$.time' as double) * 1000) as bigint)) as event_time
-from {source}
-where json_valid(payload)
+from (select seq, case when json_valid(payload) then payload end as payload from {source})
+where payload is not null

@@ -1,7 +1,7 @@
 import { Socket } from 'node:net';
 import { encodeFrame, encodeJson, FrameReader, kinds } from './frames.mjs';
 import { lock, openUnlocked, searchPath } from './locked.mjs';
-import { bindAll, BadParameter } from './parameters.mjs';
+import { BadParameter, bindAll } from './parameters.mjs';
 import { textOf } from './text.mjs';
 import { parameterOid, postgresType } from './types.mjs';
 

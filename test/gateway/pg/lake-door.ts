@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { AuditLog } from '../../../src/audit/log-interface.ts';
+import type { ClientLink, Frame } from '../../../src/gateway/pg/client-link.ts';
+import * as encode from '../../../src/gateway/pg/encode.ts';
+import { serveLake } from '../../../src/gateway/pg/lake-session.ts';
 import { parsePrincipalName } from '../../../src/kernel/principal.ts';
 import type { SecurableName } from '../../../src/kernel/securable-name.ts';
-import * as encode from '../../../src/gateway/pg/encode.ts';
-import type { ClientLink, Frame } from '../../../src/gateway/pg/client-link.ts';
-import { serveLake } from '../../../src/gateway/pg/lake-session.ts';
 import type { LakeEngine } from '../../../src/lake/engine.ts';
 import type { Snapshot } from '../../../src/policy/model.ts';
 
@@ -60,18 +60,25 @@ async function serveSocket(
   const pairs = startup.toString('utf8', 4).split('\0');
   const user = pairs[pairs.indexOf('user') + 1] ?? '';
   const pid = 1 + cancels.size;
-  socket.write(Buffer.concat([
-    encode.authenticationOk(),
-    encode.parameterStatus('server_version', '18.0'),
-    encode.parameterStatus('client_encoding', 'UTF8'),
-    encode.parameterStatus('standard_conforming_strings', 'on'),
-    encode.backendKeyData(pid, Buffer.alloc(4, 7)),
-    encode.readyForQuery('I'),
-  ]));
+  socket.write(
+    Buffer.concat([
+      encode.authenticationOk(),
+      encode.parameterStatus('server_version', '18.0'),
+      encode.parameterStatus('client_encoding', 'UTF8'),
+      encode.parameterStatus('standard_conforming_strings', 'on'),
+      encode.backendKeyData(pid, Buffer.alloc(4, 7)),
+      encode.readyForQuery('I'),
+    ]),
+  );
   const link: ClientLink = {
     frames: () => reader.frames(),
     send: (bytes) => socket.write(bytes),
-    drained: () => new Promise((resolve) => (socket.destroyed ? resolve() : (socket.once('drain', resolve), socket.once('close', resolve)))),
+    drained: () =>
+      new Promise((resolve) => {
+        if (socket.destroyed) resolve();
+        socket.once('drain', resolve);
+        socket.once('close', () => resolve());
+      }),
     onCancel: (handler) => cancels.set(pid, handler),
     fail: (error) => socket.end(encode.errorResponse(error, 'FATAL')),
   };

@@ -40,7 +40,11 @@ afterAll(async () => {
   rmSync(audit.folder, { recursive: true, force: true });
 });
 
-async function as<T>(user: string, work: (client: pg.Client) => Promise<T>, door: LakeDoor = doors.lake): Promise<T> {
+async function as<T>(
+  user: string,
+  work: (client: pg.Client) => Promise<T>,
+  door: LakeDoor = doors.lake,
+): Promise<T> {
   const client = new pg.Client({ host: '127.0.0.1', port: door.port, user, database: 'lake', password: 'x' });
   await client.connect();
   try {
@@ -54,7 +58,9 @@ async function as<T>(user: string, work: (client: pg.Client) => Promise<T>, door
 function psql(args: readonly string[], user = 'ana@acme.test', door = doors.lake): Promise<string> {
   const at = `host=127.0.0.1 port=${door.port} user=${user} dbname=lake sslmode=disable`;
   return new Promise((resolve) => {
-    execFile('psql', [at, '-XAtq', ...args], { encoding: 'utf8' }, (_error, stdout, stderr) => resolve(stdout + stderr));
+    execFile('psql', [at, '-XAtq', ...args], { encoding: 'utf8' }, (_error, stdout, stderr) =>
+      resolve(stdout + stderr),
+    );
   });
 }
 
@@ -68,17 +74,20 @@ describe('node-postgres', () => {
 
   it('binds parameters', async () => {
     const { rows } = await as('sam@acme.test', (c) =>
-      c.query('select order_id, customer_email from orders_history where order_id = $1 and region = any($2::varchar[])', [
-        7,
-        ['APAC', 'AMER'],
-      ]),
+      c.query(
+        'select order_id, customer_email from orders_history where order_id = $1 and region = any($2::varchar[])',
+        [7, ['APAC', 'AMER']],
+      ),
     );
     expect(rows).toEqual([{ order_id: '7', customer_email: 'user7@acme.test' }]);
     const some = await as('sam@acme.test', (c) =>
-      c.query('select order_id from orders_history where order_id = any($1) and region = any($2) order by 1', [
-        [1, 2, 3],
-        ['APAC', 'AMER'],
-      ]),
+      c.query(
+        'select order_id from orders_history where order_id = any($1) and region = any($2) order by 1',
+        [
+          [1, 2, 3],
+          ['APAC', 'AMER'],
+        ],
+      ),
     );
     expect(some.rows).toEqual([{ order_id: '1' }, { order_id: '2' }]);
   });
@@ -91,7 +100,10 @@ describe('node-postgres', () => {
     const { rows } = await as('ana@acme.test', (c) => c.query(query));
     const { d: plainDay, ...plainRest } = plain.rows[0];
     const { d: day, ...rest } = rows[0];
-    expect({ ...rest, n: Number(rest.n), t: String(rest.t) }).toEqual({ ...plainRest, n: Number(plainRest.n) });
+    expect({ ...rest, n: Number(rest.n), t: String(rest.t) }).toEqual({
+      ...plainRest,
+      n: Number(plainRest.n),
+    });
     expect(plainDay).toBeInstanceOf(Date);
     expect(day).toBeDefined();
   });
@@ -111,7 +123,9 @@ describe('node-postgres', () => {
       await expect(c.query('selec 1')).rejects.toMatchObject({ code: '42601', position: '1' });
       await expect(c.query('select nope from orders_history')).rejects.toMatchObject({ code: '42703' });
       await expect(c.query('select * from nowhere')).rejects.toMatchObject({ code: '42P01' });
-      await expect(c.query("select * from 'x.parquet' where $1", [1])).rejects.toMatchObject({ code: '42P01' });
+      await expect(c.query("select * from 'x.parquet' where $1", [1])).rejects.toMatchObject({
+        code: '42P01',
+      });
       await expect(c.query('delete from orders_history')).rejects.toMatchObject({ code: '0A000' });
       expect((await c.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
     });
@@ -132,8 +146,12 @@ describe('node-postgres', () => {
       await c.query('SET extra_float_digits = 3');
       await c.query("SET application_name = 'x'");
       expect((await c.query('SHOW application_name')).rows).toEqual([{ application_name: 'x' }]);
-      expect((await c.query('show transaction isolation level')).rows).toEqual([{ transaction_isolation: 'read committed' }]);
-      expect((await c.query('select current_schema() as s, current_user as u')).rows).toEqual([{ s: 'sales', u: 'ana@acme.test' }]);
+      expect((await c.query('show transaction isolation level')).rows).toEqual([
+        { transaction_isolation: 'read committed' },
+      ]);
+      expect((await c.query('select current_schema() as s, current_user as u')).rows).toEqual([
+        { s: 'sales', u: 'ana@acme.test' },
+      ]);
       expect((await c.query('select version() as v')).rows[0].v).toMatch(/^PostgreSQL/);
       await c.query('DISCARD ALL');
       await expect(c.query("SET timezone = 'Europe/Berlin'")).rejects.toMatchObject({ code: '0A000' });
@@ -157,21 +175,27 @@ describe('psql', () => {
   });
 
   it('copies out', async () => {
-    const text = "copy (select region, null as n, 'a,\"b' as q from orders_history limit 1) to stdout with (format csv, header)";
+    const text =
+      "copy (select region, null as n, 'a,\"b' as q from orders_history limit 1) to stdout with (format csv, header)";
     expect(await psql(['-c', text])).toBe('region,n,q\nEMEA,,"a,""b"\n');
-    expect(await psql(['-c', 'copy orders_history (region) to stdout']).then((out) => out.split('\n').length)).toBe(1001);
+    expect(
+      await psql(['-c', 'copy orders_history (region) to stdout']).then((out) => out.split('\n').length),
+    ).toBe(1001);
   });
 
   it('says that cursors are not there yet', async () => {
-    expect(await psql(['-v', 'FETCH_COUNT=100', '-c', 'select 1'])).toContain('DECLARE is not supported on the lake');
+    expect(await psql(['-v', 'FETCH_COUNT=100', '-c', 'select 1'])).toContain(
+      'DECLARE is not supported on the lake',
+    );
   });
 });
 
 describe('extended protocol', () => {
   it('suspends a portal after its rows', async () => {
-    
     await as('ana@acme.test', async (c) => {
-      const reader = c.query(new PortalReader('select order_id from orders_history order by 1', 400)) as unknown as PortalReader;
+      const reader = c.query(
+        new PortalReader('select order_id from orders_history order by 1', 400),
+      ) as unknown as PortalReader;
       expect(await reader.counts).toEqual([400, 400, 200]);
     });
   });
@@ -179,7 +203,9 @@ describe('extended protocol', () => {
 
 describe('system.access.audit', () => {
   it('shows carla every statement, denials included', async () => {
-    await as('ana@acme.test', (c) => c.query("select customer_email from orders_history where region = 'secret' limit 3"));
+    await as('ana@acme.test', (c) =>
+      c.query("select customer_email from orders_history where region = 'secret' limit 3"),
+    );
     await as('nina@acme.test', (c) => c.query('select 1 from orders_history')).catch(() => undefined);
     const { rows } = await as(
       'carla@acme.test',
@@ -210,7 +236,11 @@ describe('system.access.audit', () => {
   });
 
   it('is not for ana', async () => {
-    const asked = as('ana@acme.test', (c) => c.query('select principal, statement, decision from system.access.audit'), doors.system);
+    const asked = as(
+      'ana@acme.test',
+      (c) => c.query('select principal, statement, decision from system.access.audit'),
+      doors.system,
+    );
     await expect(asked).rejects.toMatchObject({ code: '42501' });
   });
 });

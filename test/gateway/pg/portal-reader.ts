@@ -22,7 +22,7 @@ export class PortalReader {
   submit(connection: pg.Connection): void {
     this.#connection = connection;
     connection.parse({ name: '', text: this.#text, types: [] }, true);
-    connection.bind({ portal: '', statement: '', values: [], binary: false }, true);
+    connection.bind({ portal: '', statement: '', values: [] }, true);
     connection.execute({ portal: '', rows: String(this.#step) }, true);
     connection.flush();
   }

@@ -37,7 +37,7 @@ describe('binary values', () => {
   });
 
   it('are what Postgres sends', () => {
-    expect(encodeBinary('12345.678', 1700).toString('hex')).toBe('0003000100000003' + '0001092c1a7c');
+    expect(encodeBinary('12345.678', 1700).toString('hex')).toBe('0003000100000003' + '000109291a7c');
     expect(encodeBinary('2000-01-02', 1082).toString('hex')).toBe('00000001');
     expect(encodeBinary('{1,NULL}', 1007).toString('hex')).toBe(
       '00000001' + '00000001' + '00000017' + '00000002' + '00000001' + '0000000400000001' + 'ffffffff',
@@ -45,12 +45,23 @@ describe('binary values', () => {
   });
 
   it('that are malformed are refused', () => {
-    expect(() => decodeParameter(Buffer.alloc(3), 1, 23)).toThrow(expect.objectContaining({ sqlstate: '22P03' }));
-    expect(() => decodeParameter(Buffer.alloc(3), 1, 9999)).toThrow(expect.objectContaining({ sqlstate: '0A000' }));
+    expect(() => decodeParameter(Buffer.alloc(3), 1, 23)).toThrow(
+      expect.objectContaining({ sqlstate: '22P03' }),
+    );
+    expect(() => decodeParameter(Buffer.alloc(3), 1, 9999)).toThrow(
+      expect.objectContaining({ sqlstate: '0A000' }),
+    );
   });
 
   it('arrays are read as Postgres writes them', () => {
-    expect(readArrayText('{a,"b c",NULL,"NULL","x\\"y\\\\z",""}')).toEqual(['a', 'b c', null, 'NULL', 'x"y\\z', '']);
+    expect(readArrayText('{a,"b c",NULL,"NULL","x\\"y\\\\z",""}')).toEqual([
+      'a',
+      'b c',
+      null,
+      'NULL',
+      'x"y\\z',
+      '',
+    ]);
     expect(readArrayText('{}')).toEqual([]);
   });
 });
@@ -60,7 +71,9 @@ describe('rows', () => {
     { name: 'a', typeOid: 23, typeSize: 4 },
     { name: 'b', typeOid: 25, typeSize: -1 },
   ];
-  const bodies = Buffer.concat([textRow(['7', null]), textRow(['8', 'x'])].map((message) => message.subarray(5)));
+  const bodies = Buffer.concat(
+    [textRow(['7', null]), textRow(['8', 'x'])].map((message) => message.subarray(5)),
+  );
 
   it('go as they are in text format', () => {
     const { messages, rows } = dataRows(bodies, columns, [0, 0]);

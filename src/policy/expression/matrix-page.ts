@@ -1,0 +1,45 @@
+import { sql } from '../../kernel/sql.ts';
+import { type MatrixRow, matrix } from './matrix.ts';
+import { refusedForms, refusedFunctions, refusedNodes, refusedOperators } from './refusals.ts';
+
+// docs/expressions.md, printed from the table that the code uses; a test keeps the file equal to it.
+
+const letters = [sql`a`, sql`b`, sql`c`];
+
+/** The published matrix as Markdown. */
+export function matrixPage(): string {
+  return [
+    '# The expressions of row filters and column masks',
+    '',
+    'Postgres syntax, parsed by Postgres’s own parser, held to this table. What is not here is refused with its place.',
+    'Beside it: `and`, `or`, `not`, `is null`, `in`, `case`, `coalesce`, literals, and the identity of the person who asks:',
+    "`principal()`, `is_member('group')`, `x = any(attribute('name'))` (a missing attribute is an empty array).",
+    '',
+    '| operator | on | gives | Postgres | DuckDB | Trino | remarks |',
+    '|---|---|---|---|---|---|---|',
+    ...matrix.map(line),
+    '',
+    '## Refused, and why',
+    '',
+    '| construct | reason |',
+    '|---|---|',
+    ...Object.entries(refusedOperators).map(([operator, why]) => reason(operator, why)),
+    ...Object.entries(refusedFunctions).map(([name, why]) => reason(`${name}()`, why)),
+    ...Object.entries({ ...refusedForms, ...refusedNodes }).map(([name, why]) => reason(name, why)),
+    '',
+  ].join('\n');
+}
+
+function line(row: MatrixRow): string {
+  const operands = letters.slice(0, row.operands.length);
+  const printed = [row.postgres, row.duckdb, row.trino].map((print) => code(print(...operands).text));
+  return `| ${[code(row.operator), row.operands.join(', '), row.result, ...printed, row.note ?? ''].join(' | ')} |`;
+}
+
+function reason(construct: string, why: string): string {
+  return `| ${code(construct)} | ${why} |`;
+}
+
+function code(text: string): string {
+  return `\`${text.replaceAll('|', '\\|')}\``;
+}
