@@ -26,18 +26,37 @@ export async function benchGateway(): Promise<Report> {
   writeFileSync(script, '\\set id random(1, 5000)\nselect id, name, region from customers where id = :id;\n');
   const endpoints = JSON.parse(readFileSync(join(home, 'endpoints.json'), 'utf8')) as Endpoints;
   const roles = JSON.parse(readFileSync(join(home, 'cluster-roles.json'), 'utf8')) as Record<string, string>;
-  const application = { PGUSER: 'shop_app', PGPASSWORD: roles['shop_app'] ?? '', PGDATABASE: 'shop', PGSSLMODE: 'disable' };
+  const application = {
+    PGUSER: 'shop_app',
+    PGPASSWORD: roles['shop_app'] ?? '',
+    PGDATABASE: 'shop',
+    PGSSLMODE: 'disable',
+  };
   const bouncer = await startPgBouncer(home, endpoints, application);
   try {
     const targets: Target[] = [
       { name: 'writ', env: gatewayEnv(home, endpoints, 'sam@acme.test') },
       { name: 'writ (ana)', env: gatewayEnv(home, endpoints, 'ana@acme.test') },
-      { name: 'direct', env: { ...application, PGHOST: '127.0.0.1', PGPORT: String(endpoints.clusters.main.port) } },
-      ...(bouncer === undefined ? [] : [{ name: 'pgbouncer', env: { ...application, PGHOST: '127.0.0.1', PGPORT: String(bouncer.port) } }]),
+      {
+        name: 'direct',
+        env: { ...application, PGHOST: '127.0.0.1', PGPORT: String(endpoints.clusters.main.port) },
+      },
+      ...(bouncer === undefined
+        ? []
+        : [
+            { name: 'pgbouncer', env: { ...application, PGHOST: '127.0.0.1', PGPORT: String(bouncer.port) } },
+          ]),
     ];
     const measures = modes.flatMap((mode) => clients.map((n) => measure(mode, n, targets, script)));
     const notes = bouncer === undefined ? ['PgBouncer is not installed: no line for it.'] : [];
-    return { bench: 'gateway', measures, notes: [...notes, `medians of ${rounds} interleaved rounds of ${seconds} s; pgbench shares the machine`] };
+    return {
+      bench: 'gateway',
+      measures,
+      notes: [
+        ...notes,
+        `medians of ${rounds} interleaved rounds of ${seconds} s; pgbench shares the machine`,
+      ],
+    };
   } finally {
     bouncer?.process.kill('SIGINT');
     instance.kill('SIGTERM');
@@ -62,16 +81,28 @@ function measure(mode: string, n: number, targets: readonly Target[], script: st
 }
 
 function pgbench(mode: string, n: number, target: Target, script: string): number {
-  const ran = spawnSync('pgbench', ['-n', '-M', mode, '-c', String(n), '-j', '1', '-T', String(seconds), '-f', script], {
-    env: { ...process.env, ...target.env }, encoding: 'utf8',
-  });
+  const ran = spawnSync(
+    'pgbench',
+    ['-n', '-M', mode, '-c', String(n), '-j', '1', '-T', String(seconds), '-f', script],
+    {
+      env: { ...process.env, ...target.env },
+      encoding: 'utf8',
+    },
+  );
   const tps = /tps = ([\d.]+)/.exec(ran.stdout)?.[1];
   if (tps === undefined) throw new Error(`pgbench on ${target.name} failed: ${ran.stderr}`);
   return Number(tps);
 }
 
 async function startInstance(home: string): Promise<ChildProcess> {
-  const env = { ...process.env, WRIT_HOME: home, WRIT_HTTP_PORT: '0', WRIT_PG_PORT: '0', WRIT_CLUSTER_PORT: '0', WRIT_IDP_PORT: '0' };
+  const env = {
+    ...process.env,
+    WRIT_HOME: home,
+    WRIT_HTTP_PORT: '0',
+    WRIT_PG_PORT: '0',
+    WRIT_CLUSTER_PORT: '0',
+    WRIT_IDP_PORT: '0',
+  };
   const child = spawn(process.execPath, [main, 'dev'], { env, stdio: 'ignore' });
   while (!existsSync(join(home, 'endpoints.json'))) {
     if (child.exitCode !== null) throw new Error('writ dev did not start');
@@ -81,24 +112,52 @@ async function startInstance(home: string): Promise<ChildProcess> {
 }
 
 function gatewayEnv(home: string, endpoints: Endpoints, as: string): Record<string, string> {
-  const printed = execFileSync(process.execPath, [main, 'credentials', 'shop', '--as', as, '--json'], { env: { ...process.env, WRIT_HOME: home }, encoding: 'utf8' });
+  const printed = execFileSync(process.execPath, [main, 'credentials', 'shop', '--as', as, '--json'], {
+    env: { ...process.env, WRIT_HOME: home },
+    encoding: 'utf8',
+  });
   const credential = JSON.parse(printed) as { user: string; password: string };
-  return { PGHOST: endpoints.postgres.host, PGPORT: String(endpoints.postgres.port), PGDATABASE: 'shop', PGUSER: credential.user, PGPASSWORD: credential.password, PGSSLMODE: 'disable' };
+  return {
+    PGHOST: endpoints.postgres.host,
+    PGPORT: String(endpoints.postgres.port),
+    PGDATABASE: 'shop',
+    PGUSER: credential.user,
+    PGPASSWORD: credential.password,
+    PGSSLMODE: 'disable',
+  };
 }
 
 /** Session pooling, as an ordinary user where we are root (PgBouncer refuses root). */
-async function startPgBouncer(home: string, endpoints: Endpoints, application: Record<string, string>): Promise<{ process: ChildProcess; port: number } | undefined> {
+async function startPgBouncer(
+  _home: string,
+  endpoints: Endpoints,
+  application: Record<string, string>,
+): Promise<{ process: ChildProcess; port: number } | undefined> {
   if (spawnSync('pgbouncer', ['--version']).error !== undefined) return undefined;
   const port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), 'writ-bench-pgbouncer-'));
   writeFileSync(join(folder, 'users.txt'), `"shop_app" "${application['PGPASSWORD'] ?? ''}"\n`);
-  writeFileSync(join(folder, 'pgbouncer.ini'), [
-    '[databases]', `shop = host=127.0.0.1 port=${endpoints.clusters.main.port} dbname=shop`,
-    '[pgbouncer]', 'listen_addr = 127.0.0.1', `listen_port = ${port}`, 'unix_socket_dir =', 'auth_type = plain', `auth_file = ${join(folder, 'users.txt')}`,
-    'pool_mode = session', 'default_pool_size = 64', 'max_client_conn = 500', 'ignore_startup_parameters = extra_float_digits', '',
-  ].join('\n'));
+  writeFileSync(
+    join(folder, 'pgbouncer.ini'),
+    [
+      '[databases]',
+      `shop = host=127.0.0.1 port=${endpoints.clusters.main.port} dbname=shop`,
+      '[pgbouncer]',
+      'listen_addr = 127.0.0.1',
+      `listen_port = ${port}`,
+      'unix_socket_dir =',
+      'auth_type = plain',
+      `auth_file = ${join(folder, 'users.txt')}`,
+      'pool_mode = session',
+      'default_pool_size = 64',
+      'max_client_conn = 500',
+      'ignore_startup_parameters = extra_float_digits',
+      '',
+    ].join('\n'),
+  );
   const nobody = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
-  if ('uid' in nobody) for (const file of ['', 'users.txt', 'pgbouncer.ini']) chownSync(join(folder, file), 65534, 65534);
+  if ('uid' in nobody)
+    for (const file of ['', 'users.txt', 'pgbouncer.ini']) chownSync(join(folder, file), 65534, 65534);
   const child = spawn('pgbouncer', ['-q', join(folder, 'pgbouncer.ini')], { stdio: 'ignore', ...nobody });
   child.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   await new Promise((resolve) => setTimeout(resolve, 500));

@@ -20,7 +20,12 @@ export function median(values: readonly number[]): number {
 }
 
 export function machineFacts(): object {
-  return { cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, memoryGiB: Math.round(totalmem() / 2 ** 30), node: process.version };
+  return {
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cores: cpus().length,
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    node: process.version,
+  };
 }
 
 /** A table for people: every peer's figure and the ratio to it. */
@@ -28,15 +33,23 @@ export function formatReport(report: Report): string {
   const peers = [...new Set(report.measures.flatMap((measure) => Object.keys(measure.peers)))];
   const head = ['measure', 'unit', 'writ', ...peers.flatMap((peer) => [peer, `writ/${peer}`])];
   const rows = report.measures.map((measure) => [
-    measure.name, measure.unit, format(measure.ours),
+    measure.name,
+    measure.unit,
+    format(measure.ours),
     ...peers.flatMap((peer) => {
       const value = measure.peers[peer];
       return value === undefined ? ['–', '–'] : [format(value), (measure.ours / value).toFixed(2)];
     }),
   ]);
   const width = head.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i]?.length ?? 0)));
-  const line = (row: readonly string[]) => row.map((cell, i) => (i < 2 ? cell.padEnd(width[i] ?? 0) : cell.padStart(width[i] ?? 0))).join('  ');
-  return [`${report.bench}: ${JSON.stringify(machineFacts())}`, line(head), ...rows.map(line), ...report.notes].join('\n');
+  const line = (row: readonly string[]) =>
+    row.map((cell, i) => (i < 2 ? cell.padEnd(width[i] ?? 0) : cell.padStart(width[i] ?? 0))).join('  ');
+  return [
+    `${report.bench}: ${JSON.stringify(machineFacts())}`,
+    line(head),
+    ...rows.map(line),
+    ...report.notes,
+  ].join('\n');
 }
 
 function format(value: number): string {

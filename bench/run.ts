@@ -13,5 +13,7 @@ if (bench === undefined) {
 } else {
   const report = await bench();
   const asJson = process.argv.includes('--json');
-  console.log(asJson ? JSON.stringify({ machine: machineFacts(), ...report }, null, 2) : formatReport(report));
+  console.log(
+    asJson ? JSON.stringify({ machine: machineFacts(), ...report }, null, 2) : formatReport(report),
+  );
 }

@@ -11,9 +11,18 @@ const commands = [...readme.matchAll(/```sh\n([\s\S]*?)```/g)]
   .map((line) => line.replace(/\s+#.*$/, '').trim())
   .filter((line) => /^(npm start|npx writ )/.test(line));
 const home = mkdtempSync(join(tmpdir(), 'writ-readme-'));
-const env = { ...process.env, WRIT_HOME: home, WRIT_HTTP_PORT: '0', WRIT_PG_PORT: '0', WRIT_CLUSTER_PORT: '0', WRIT_IDP_PORT: '0' };
+const env = {
+  ...process.env,
+  WRIT_HOME: home,
+  WRIT_HTTP_PORT: '0',
+  WRIT_PG_PORT: '0',
+  WRIT_CLUSTER_PORT: '0',
+  WRIT_IDP_PORT: '0',
+};
 // Exit codes that the README announces: 2 changes pending, 1 findings or refused.
-const expected = new Map([...readme.matchAll(/^(npx writ .*?)\s+# exit (\d)/gm)].map((match) => [match[1].trim(), Number(match[2])]));
+const expected = new Map(
+  [...readme.matchAll(/^(npx writ .*?)\s+# exit (\d)/gm)].map((match) => [match[1].trim(), Number(match[2])]),
+);
 
 let instance;
 let bad = 0;

@@ -43,7 +43,9 @@ export class SqlitePrincipals {
   }
 
   moveIssuer(from: string, to: string): number {
-    return this.#database.prepare(sql`UPDATE OR IGNORE principal SET issuer = ? WHERE issuer = ?`.text).run(to, from).changes;
+    return this.#database
+      .prepare(sql`UPDATE OR IGNORE principal SET issuer = ? WHERE issuer = ?`.text)
+      .run(to, from).changes;
   }
 
   all(): readonly BoundPrincipal[] {

@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { type Api, openApi } from '../client/api.ts';
 import { fetchDevToken } from '../client/dev-token.ts';
 import { type Endpoints, readEndpoints, readOperatorToken } from '../client/endpoints.ts';
@@ -62,7 +62,11 @@ export function action<Args extends readonly unknown[], Options extends object>(
   return async (...values) => {
     const options = values.at(-2) as Options & CommonOptions;
     try {
-      const answer = await run(connect(context, options), options, ...(values.slice(0, -2) as unknown as Args));
+      const answer = await run(
+        connect(context, options),
+        options,
+        ...(values.slice(0, -2) as unknown as Args),
+      );
       context.print(options.json === true ? JSON.stringify(answer.value, null, 2) : answer.text);
       context.exit(answer.exit ?? 0);
     } catch (thrown) {

@@ -14,9 +14,14 @@ export interface Answer {
 export function formatTable(columns: readonly string[], rows: readonly (readonly unknown[])[]): string {
   const cells = rows.map((row) => row.map(formatCell));
   const width = columns.map((name, i) => Math.max(name.length, ...cells.map((row) => row[i]?.length ?? 0)));
-  const numeric = columns.map((_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === 'number' || row[i] === null));
+  const numeric = columns.map(
+    (_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === 'number' || row[i] === null),
+  );
   const line = (row: readonly string[]) =>
-    row.map((cell, i) => (numeric[i] ? cell.padStart(width[i] ?? 0) : cell.padEnd(width[i] ?? 0))).join('  ').trimEnd();
+    row
+      .map((cell, i) => (numeric[i] ? cell.padStart(width[i] ?? 0) : cell.padEnd(width[i] ?? 0)))
+      .join('  ')
+      .trimEnd();
   return [line(columns), line(width.map((n) => '─'.repeat(n))), ...cells.map(line)].join('\n');
 }
 
@@ -40,7 +45,13 @@ export function formatError(error: WritError): string {
 }
 
 export function errorValue(error: WritError): object {
-  return { error_code: error.code, message: error.message, detail: error.detail, hint: error.hint, sqlstate: error.sqlstate };
+  return {
+    error_code: error.code,
+    message: error.message,
+    detail: error.detail,
+    hint: error.hint,
+    sqlstate: error.sqlstate,
+  };
 }
 
 export function exitOf(code: ErrorCode): ExitCode {
@@ -51,4 +62,3 @@ export function exitOf(code: ErrorCode): ExitCode {
 export function plural(n: number, word: string): string {
   return `${n} ${word}${n === 1 ? '' : 's'}`;
 }
-

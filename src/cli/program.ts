@@ -14,12 +14,19 @@ export interface InstanceCommands {
 }
 
 /** The whole command line. @returns when the command is done; usage errors exit 64. */
-export async function runProgram(argv: readonly string[], context: CliContext, instance: InstanceCommands): Promise<void> {
+export async function runProgram(
+  argv: readonly string[],
+  context: CliContext,
+  instance: InstanceCommands,
+): Promise<void> {
   const program = new Command('writ')
     .description('One policy, enforced in every engine, for every client.')
     .showHelpAfterError()
     .exitOverride();
-  program.command('dev').description('start everything on this machine: Postgres, identity provider, lake, gateway').action(instance.dev);
+  program
+    .command('dev')
+    .description('start everything on this machine: Postgres, identity provider, lake, gateway')
+    .action(instance.dev);
   signInCommands(program, context);
   policyCommands(program, context);
   syncCommands(program, context);

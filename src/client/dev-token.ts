@@ -17,7 +17,10 @@ export async function fetchDevToken(home: string, issuer: string, as: string): P
   });
   const text = await response.text();
   if (!response.ok) {
-    throw new WritError('sign_in_refused', { message: `the identity provider has no token for ${as}`, detail: text.slice(0, 300) });
+    throw new WritError('sign_in_refused', {
+      message: `the identity provider has no token for ${as}`,
+      detail: text.slice(0, 300),
+    });
   }
   return answer.parse(JSON.parse(text)).access_token;
 }

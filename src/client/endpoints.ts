@@ -10,7 +10,10 @@ const endpointsSchema = z.object({
   issuer: z.string(),
   pid: z.number(),
   postgres: z.object({ host: z.string(), port: z.number(), caFile: z.string() }),
-  clusters: z.record(z.string(), z.object({ host: z.string(), port: z.number(), database: z.string(), adminUrl: z.string() })),
+  clusters: z.record(
+    z.string(),
+    z.object({ host: z.string(), port: z.number(), database: z.string(), adminUrl: z.string() }),
+  ),
 });
 
 /** The contract of `endpoints.json` (docs: README, "One command"). */

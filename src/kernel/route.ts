@@ -22,7 +22,11 @@ export type Requirement<Input> =
   | { readonly kind: 'nothing' }
   /** Any principal; the route itself shows each caller only what is theirs. */
   | { readonly kind: 'signed-in' }
-  | { readonly kind: 'privilege'; readonly privilege: Privilege; readonly on: (input: Input) => SecurableName };
+  | {
+      readonly kind: 'privilege';
+      readonly privilege: Privilege;
+      readonly on: (input: Input) => SecurableName;
+    };
 
 export interface Route<Input = unknown, Output = unknown> {
   readonly method: 'get' | 'post' | 'delete' | 'patch';

@@ -67,8 +67,21 @@ async function query(options: AuditRouteOptions, text: string, caller: Caller): 
   try {
     const statement = await session.prepare(text, options.currentSnapshot()).catch((thrown: unknown) => {
       const { sqlstate, message } = toWritError(thrown);
-      const unread = { command: 'UNKNOWN', statement: `<not understood, ${Buffer.byteLength(text)} bytes>`, tables: [], columns: [] };
-      options.audit.append({ ...common, kind: 'statement.begin', statementId, ...unread, decision: 'deny', sqlstate, message });
+      const unread = {
+        command: 'UNKNOWN',
+        statement: `<not understood, ${Buffer.byteLength(text)} bytes>`,
+        tables: [],
+        columns: [],
+      };
+      options.audit.append({
+        ...common,
+        kind: 'statement.begin',
+        statementId,
+        ...unread,
+        decision: 'deny',
+        sqlstate,
+        message,
+      });
       throw thrown;
     });
     await options.audit.written(

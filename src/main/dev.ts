@@ -33,10 +33,20 @@ export async function runDev(settings: Settings): Promise<void> {
 function instanceConfig(settings: Settings, environment: DevEnvironment) {
   const { home, httpPort, pgPort, policies, logLevel } = settings;
   return {
-    home, httpPort, pgPort, policies, logLevel,
+    home,
+    httpPort,
+    pgPort,
+    policies,
+    logLevel,
     clusters: [{ name: 'main', adminUrl: environment.cluster.adminUrl }],
     catalogs: sampleCatalogs(home, environment),
-    issuers: [{ issuer: environment.identityProvider.issuer, audience: environment.identityProvider.audience, formerly: formerIssuers(home, environment.identityProvider.issuer) }],
+    issuers: [
+      {
+        issuer: environment.identityProvider.issuer,
+        audience: environment.identityProvider.audience,
+        formerly: formerIssuers(home, environment.identityProvider.issuer),
+      },
+    ],
     tls: environment.certificate,
     allowPlaintextLoopback: true,
     hardenOnFirstStart: true,
@@ -45,7 +55,12 @@ function instanceConfig(settings: Settings, environment: DevEnvironment) {
 
 function sampleCatalogs(home: string, environment: DevEnvironment): readonly CatalogInfo[] {
   return [
-    { name: 'shop' as SecurableName, kind: 'POSTGRES', cluster: 'main', database: environment.cluster.database },
+    {
+      name: 'shop' as SecurableName,
+      kind: 'POSTGRES',
+      cluster: 'main',
+      database: environment.cluster.database,
+    },
     { name: 'lake' as SecurableName, kind: 'LAKE', location: environment.lakeFolder },
     { name: 'system' as SecurableName, kind: 'SYSTEM', location: join(home, 'audit') },
   ];

@@ -25,7 +25,12 @@ import { openLakeEngine } from '../lake/open-engine.ts';
 import { catalogRoutes } from '../policy/catalog-routes.ts';
 import { openAcceptedPaths } from '../rolesync/accepted-paths.ts';
 import { discoverRoutes } from '../rolesync/discover-routes.ts';
-import { type DoctorRouteOptions, doctorRoutes, hardenCatalog, openPaths } from '../rolesync/doctor-routes.ts';
+import {
+  type DoctorRouteOptions,
+  doctorRoutes,
+  hardenCatalog,
+  openPaths,
+} from '../rolesync/doctor-routes.ts';
 import type { InForce } from '../rolesync/in-force.ts';
 import { policyRoutes } from '../rolesync/policy-routes.ts';
 import { syncRoutes } from '../rolesync/sync-routes.ts';
@@ -57,24 +62,63 @@ export async function openDoors(options: DoorsOptions): Promise<{ httpPort: numb
   const engine = openLakeEngine();
   closers.push(() => engine.close());
   await initStatementParser();
-  const doctors: DoctorRouteOptions = { clusters: options.clusters, currentSnapshot, audit, accepted: openAcceptedPaths(join(config.home, 'accepted-paths.json')) };
+  const doctors: DoctorRouteOptions = {
+    clusters: options.clusters,
+    currentSnapshot,
+    audit,
+    accepted: openAcceptedPaths(join(config.home, 'accepted-paths.json')),
+  };
   if (inForce.first) await firstApply(options, doctors);
   const logins = await options.openLogins();
   const authenticator = openAuthenticator({
-    store, issuers: config.issuers, clock, audit, snapshot: currentSnapshot, operatorToken: options.operatorToken, allowLoopbackHttp: config.allowPlaintextLoopback,
+    store,
+    issuers: config.issuers,
+    clock,
+    audit,
+    snapshot: currentSnapshot,
+    operatorToken: options.operatorToken,
+    allowLoopbackHttp: config.allowPlaintextLoopback,
   });
   const door = await openPgDoor({
-    host: '127.0.0.1', port: config.pgPort, tls: { key: config.tls.key, cert: config.tls.certificate }, allowPlaintextLoopback: config.allowPlaintextLoopback,
-    authenticator, audit, clock, currentSnapshot, govern: governStatement,
-    logins: { open: async (principal, catalog) => inForce.ensurePrincipal(principal).then(() => logins.open(principal, catalog)) },
+    host: '127.0.0.1',
+    port: config.pgPort,
+    tls: { key: config.tls.key, cert: config.tls.certificate },
+    allowPlaintextLoopback: config.allowPlaintextLoopback,
+    authenticator,
+    audit,
+    clock,
+    currentSnapshot,
+    govern: governStatement,
+    logins: {
+      open: async (principal, catalog) =>
+        inForce.ensurePrincipal(principal).then(() => logins.open(principal, catalog)),
+    },
     serveLake: (link, session) => serveLake({ link, session, engine, currentSnapshot, audit, clock }),
     onError: (error) => logger.error({ error: String(error) }, 'unforeseen'),
   });
   closers.push(() => door.close());
-  closers.push(keepWatch({ direct, clusters: options.clusters, currentSnapshot, backendPids: () => door.sessions.backendPids(), audit, clock, logger }));
+  closers.push(
+    keepWatch({
+      direct,
+      clusters: options.clusters,
+      currentSnapshot,
+      backendPids: () => door.sessions.backendPids(),
+      audit,
+      clock,
+      logger,
+    }),
+  );
   const ended = endShrunkSessions(options, door, logins);
   const routes = allRoutes({ ...options, engine, authenticator, door, doctors, ended });
-  const httpPort = await listenHttp(mount(routes, { authenticator, currentSnapshot, audit, logError: (error) => logger.error({ code: error.code, cause: String(error.cause) }, error.message) }), options);
+  const httpPort = await listenHttp(
+    mount(routes, {
+      authenticator,
+      currentSnapshot,
+      audit,
+      logError: (error) => logger.error({ code: error.code, cause: String(error.cause) }, error.message),
+    }),
+    options,
+  );
   return { httpPort, pgPort: door.port };
 }
 
@@ -85,29 +129,49 @@ async function firstApply({ config, inForce }: DoorsOptions, doctors: DoctorRout
   if (failed?.error !== undefined) throw failed.error;
   if (!config.hardenOnFirstStart) return;
   for (const info of inForce.current().catalog.catalogs.values()) {
-    if (info.kind === 'POSTGRES') await hardenCatalog(doctors, info, { accepted: new Set(), picked: undefined, apply: true });
+    if (info.kind === 'POSTGRES')
+      await hardenCatalog(doctors, info, { accepted: new Set(), picked: undefined, apply: true });
   }
 }
 
 /** Whoever may see or do less than before: sessions end with 57P01, backends of direct credentials are terminated. */
-function endShrunkSessions({ inForce, direct, store, clock, logger }: DoorsOptions, door: PgDoor, logins: GatewayLogins): () => number {
+function endShrunkSessions(
+  { inForce, direct, store, clock, logger }: DoorsOptions,
+  door: PgDoor,
+  logins: GatewayLogins,
+): () => number {
   let ended = 0;
   inForce.onChange(({ plan }) => {
-    ended += door.sessions.endWhere((session) => plan.shrunk.has(session.principal), 'your rights changed; connect again');
+    ended += door.sessions.endWhere(
+      (session) => plan.shrunk.has(session.principal),
+      'your rights changed; connect again',
+    );
     for (const principal of plan.shrunk) {
-      logins.terminate(principal).catch((error: unknown) => logger.warn({ error: String(error) }, 'a backend could not be terminated'));
+      logins
+        .terminate(principal)
+        .catch((error: unknown) =>
+          logger.warn({ error: String(error) }, 'a backend could not be terminated'),
+        );
       for (const credential of store.credentials({ principal, live: clock.now() })) {
         if (credential.login === undefined) continue;
         const may = inForce.current().decide(principal, 'USE CATALOG', credential.catalog).effect === 'allow';
-        const end = may ? direct.terminate(credential.login, credential.catalog) : endDirect({ store, direct, clock }, credential, credential.login);
-        end.catch((error: unknown) => logger.warn({ error: String(error) }, 'a direct session could not be ended'));
+        const end = may
+          ? direct.terminate(credential.login, credential.catalog)
+          : endDirect({ store, direct, clock }, credential, credential.login);
+        end.catch((error: unknown) =>
+          logger.warn({ error: String(error) }, 'a direct session could not be ended'),
+        );
       }
     }
   });
   return () => ended;
 }
 
-async function endDirect({ store, direct, clock }: Pick<DoorsOptions, 'store' | 'direct' | 'clock'>, credential: CredentialRecord, login: string): Promise<void> {
+async function endDirect(
+  { store, direct, clock }: Pick<DoorsOptions, 'store' | 'direct' | 'clock'>,
+  credential: CredentialRecord,
+  login: string,
+): Promise<void> {
   store.revokeCredential(credential.id, clock.now());
   await direct.revoke(login, credential.catalog);
 }
@@ -123,10 +187,17 @@ interface RouteParts extends DoorsOptions {
 function allRoutes(parts: RouteParts): readonly Route[] {
   const { inForce, clusters, audit, discover, door, doctors, engine, clock } = parts;
   const currentSnapshot = () => inForce.current();
-  const sessions = () => door.sessions.list().map((session) => ({
-    id: session.id, principal: session.principal, catalog: session.catalog, client: session.client.address, application: session.client.application,
-    startedAt: new Date(session.startedAt).toISOString(), state: session.state, statements: session.statements,
-  }));
+  const sessions = () =>
+    door.sessions.list().map((session) => ({
+      id: session.id,
+      principal: session.principal,
+      catalog: session.catalog,
+      client: session.client.address,
+      application: session.client.application,
+      startedAt: new Date(session.startedAt).toISOString(),
+      state: session.state,
+      statements: session.statements,
+    }));
   return [
     ...healthRoutes({ audit, currentSnapshot, sessions: () => door.sessions.size }),
     ...policyRoutes({ inForce, sessionsEnded: parts.ended }),
@@ -136,46 +207,78 @@ function allRoutes(parts: RouteParts): readonly Route[] {
     ...catalogRoutes({ currentSnapshot }),
     ...credentialRoutes(credentialParts(parts)),
     ...sessionRoutes({ currentSnapshot, sessions, kill: (id, reason) => door.sessions.kill(id, reason) }),
-    ...auditRoutes({ engine, audit, currentSnapshot, catalog: 'system' as SecurableName, uuid: randomUUID, now: () => clock.now() }),
+    ...auditRoutes({
+      engine,
+      audit,
+      currentSnapshot,
+      catalog: 'system' as SecurableName,
+      uuid: randomUUID,
+      now: () => clock.now(),
+    }),
   ];
 }
 
 function credentialParts(parts: RouteParts): CredentialRouteOptions {
   const { store, inForce, audit, clock, direct, door, doctors, authenticator } = parts;
   return {
-    store, currentSnapshot: () => inForce.current(), audit, clock, direct,
+    store,
+    currentSnapshot: () => inForce.current(),
+    audit,
+    clock,
+    direct,
     door: () => ({ host: '127.0.0.1', port: door.port }),
     issueCompact: (request) => authenticator.issueCompact(request),
     openPaths: (catalog) => {
       const info = inForce.current().catalog.catalogs.get(catalog);
-      return info === undefined ? Promise.resolve([`catalog ${catalog} is not known`]) : openPaths(doctors, info);
+      return info === undefined
+        ? Promise.resolve([`catalog ${catalog} is not known`])
+        : openPaths(doctors, info);
     },
-    onRevoked: (credential) => door.sessions.endWhere((session) => session.credential === `compact:${credential.id}`, 'the credential was revoked'),
+    onRevoked: (credential) =>
+      door.sessions.endWhere(
+        (session) => session.credential === `compact:${credential.id}`,
+        'the credential was revoked',
+      ),
     ensurePrincipal: (principal) => inForce.ensurePrincipal(principal),
   };
 }
 
 /** Before a cluster is let go: nobody of ours stays connected. */
-async function letGo({ door, store, direct, clock }: RouteParts, catalogs: readonly SecurableName[]): Promise<void> {
-  door.sessions.endWhere((session) => catalogs.includes(session.catalog), 'the cluster is no longer governed');
+async function letGo(
+  { door, store, direct, clock }: RouteParts,
+  catalogs: readonly SecurableName[],
+): Promise<void> {
+  door.sessions.endWhere(
+    (session) => catalogs.includes(session.catalog),
+    'the cluster is no longer governed',
+  );
   for (const credential of store.credentials({ live: clock.now() })) {
-    if (credential.login !== undefined && catalogs.includes(credential.catalog)) await endDirect({ store, direct, clock }, credential, credential.login);
+    if (credential.login !== undefined && catalogs.includes(credential.catalog))
+      await endDirect({ store, direct, clock }, credential, credential.login);
   }
 }
 
 function listenHttp(app: ReturnType<typeof mount>, { config, closers }: DoorsOptions): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = serve({ fetch: app.fetch, hostname: '127.0.0.1', port: config.httpPort }, (info) => {
-      closers.push(() => new Promise<void>((closed) => {
-        server.close(() => closed());
-        if ('closeAllConnections' in server) server.closeAllConnections();
-      }));
+      closers.push(
+        () =>
+          new Promise<void>((closed) => {
+            server.close(() => closed());
+            if ('closeAllConnections' in server) server.closeAllConnections();
+          }),
+      );
       resolve(info.port);
     });
     server.once('error', (error: NodeJS.ErrnoException) => {
-      reject(error.code === 'EADDRINUSE'
-        ? new WritError('invalid_config', { message: `port ${config.httpPort} is in use`, hint: 'set WRIT_HTTP_PORT to another port; 0 picks a free one' })
-        : error);
+      reject(
+        error.code === 'EADDRINUSE'
+          ? new WritError('invalid_config', {
+              message: `port ${config.httpPort} is in use`,
+              hint: 'set WRIT_HTTP_PORT to another port; 0 picks a free one',
+            })
+          : error,
+      );
     });
   });
 }

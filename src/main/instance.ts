@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pino, type Logger } from 'pino';
+import { type Logger, pino } from 'pino';
 import { openAuditLog } from '../audit/log.ts';
 import type { CatalogInfo } from '../catalog/model.ts';
 import { openSqliteStore } from '../catalog/sqlite-store.ts';
@@ -33,7 +33,11 @@ export interface InstanceConfig {
   readonly clusters: readonly { readonly name: string; readonly adminUrl: string }[];
   readonly catalogs: readonly CatalogInfo[];
   /** `formerly`: URLs under which the same issuer stood before; its subjects are moved. */
-  readonly issuers: readonly { readonly issuer: string; readonly audience: string; readonly formerly?: readonly string[] }[];
+  readonly issuers: readonly {
+    readonly issuer: string;
+    readonly audience: string;
+    readonly formerly?: readonly string[];
+  }[];
   readonly tls: { readonly certificate: string; readonly key: string };
   /** Plaintext from loopback addresses (`writ dev` only). */
   readonly allowPlaintextLoopback: boolean;
@@ -64,26 +68,45 @@ export async function openInstance(config: InstanceConfig): Promise<Instance> {
   }
 }
 
-async function openRooms(config: InstanceConfig, closers: Closer[]): Promise<{ httpPort: number; pgPort: number }> {
+async function openRooms(
+  config: InstanceConfig,
+  closers: Closer[],
+): Promise<{ httpPort: number; pgPort: number }> {
   const clock = systemClock;
-  const logger = pino({ level: config.logLevel }, pino.destination({ dest: join(config.home, 'writ.log'), sync: true, mkdir: true }));
+  const logger = pino(
+    { level: config.logLevel },
+    pino.destination({ dest: join(config.home, 'writ.log'), sync: true, mkdir: true }),
+  );
   const audit = openAuditLog({ folder: join(config.home, 'audit'), writer: 'gateway', clock });
   closers.push(() => audit.close());
   const store = openSqliteStore({ file: join(config.home, 'catalog.db') });
   closers.push(() => store.close());
-  for (const { issuer, formerly = [] } of config.issuers) for (const from of formerly) store.moveIssuer(from, issuer);
-  const clusters = new Map(config.clusters.map(({ name, adminUrl }) => [name, openCluster({ name, adminUrl })] as const));
+  for (const { issuer, formerly = [] } of config.issuers)
+    for (const from of formerly) store.moveIssuer(from, issuer);
+  const clusters = new Map(
+    config.clusters.map(({ name, adminUrl }) => [name, openCluster({ name, adminUrl })] as const),
+  );
   for (const cluster of clusters.values()) closers.push(() => cluster.close());
   for (const catalog of config.catalogs) store.putCatalog(catalog);
   await Promise.all(config.catalogs.map((catalog) => discoverCatalog(store, clusters, catalog.name)));
 
-  const inForce = await openInForce({ store, clusters, audit, clock, loadFiles: () => loadPolicyFiles(config.policies) });
+  const inForce = await openInForce({
+    store,
+    clusters,
+    audit,
+    clock,
+    loadFiles: () => loadPolicyFiles(config.policies),
+  });
   closers.push(() => inForce.close());
   const catalogs = () => store.snapshot().catalogs;
   const instance = instanceName(config.home);
-  const onError = (error: unknown) => logger.warn({ error: toWritError(error).message }, 'housekeeping failed; it is tried again');
+  const onError = (error: unknown) =>
+    logger.warn({ error: toWritError(error).message }, 'housekeeping failed; it is tried again');
   const direct = openDirectCredentials({
-    clusters, catalogs, clock, instance,
+    clusters,
+    catalogs,
+    clock,
+    instance,
     searchPathFor: (principal, catalog) => directSearchPath(inForce.current(), principal, catalog),
   });
   const logins = async () => {
@@ -91,11 +114,28 @@ async function openRooms(config: InstanceConfig, closers: Closer[]): Promise<{ h
     closers.push(() => opened.close());
     return opened;
   };
-  return openDoors({ config, closers, clock, logger, audit, store, clusters, inForce, direct, openLogins: logins, operatorToken: operatorToken(config.home), discover: (name) => discoverCatalog(store, clusters, name) });
+  return openDoors({
+    config,
+    closers,
+    clock,
+    logger,
+    audit,
+    store,
+    clusters,
+    inForce,
+    direct,
+    openLogins: logins,
+    operatorToken: operatorToken(config.home),
+    discover: (name) => discoverCatalog(store, clusters, name),
+  });
 }
 
 /** Looks at what one catalog holds. @returns whether anything changed. */
-export async function discoverCatalog(store: CatalogStore, clusters: ReadonlyMap<string, Cluster>, name: SecurableName): Promise<boolean> {
+export async function discoverCatalog(
+  store: CatalogStore,
+  clusters: ReadonlyMap<string, Cluster>,
+  name: SecurableName,
+): Promise<boolean> {
   const info = store.snapshot().catalogs.get(name);
   switch (info?.kind) {
     case 'POSTGRES': {

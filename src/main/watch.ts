@@ -39,7 +39,13 @@ export function keepWatch(options: WatchOptions): Closer {
       await direct.sweep(clock.now());
       for (const place of governedDatabases(clusters, currentSnapshot().catalog.catalogs)) await join(place);
       for (const { login, pid, cluster } of await direct.findBypass(backendPids())) {
-        audit.append({ kind: 'bypass', cluster, login, decision: 'deny', summary: `a session (pid ${pid}) on ${login} that Writ did not open, or whose lease ended, was terminated` });
+        audit.append({
+          kind: 'bypass',
+          cluster,
+          login,
+          decision: 'deny',
+          summary: `a session (pid ${pid}) on ${login} that Writ did not open, or whose lease ended, was terminated`,
+        });
       }
     } catch (thrown) {
       logger.warn({ error: toWritError(thrown).message }, 'the watch over logins could not reach a cluster');

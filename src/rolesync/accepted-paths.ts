@@ -17,7 +17,11 @@ export function openAcceptedPaths(file: string): AcceptedPaths {
     of: (cluster) => kept.get(cluster) ?? new Set(),
     accept: (cluster, ids) => {
       kept.set(cluster, new Set([...(kept.get(cluster) ?? []), ...ids]));
-      const text = JSON.stringify(Object.fromEntries([...kept].map(([name, all]) => [name, [...all].toSorted()])), null, 2);
+      const text = JSON.stringify(
+        Object.fromEntries([...kept].map(([name, all]) => [name, [...all].toSorted()])),
+        null,
+        2,
+      );
       writeFileSync(`${file}.new`, text, { mode: 0o600 });
       renameSync(`${file}.new`, file);
     },

@@ -8,7 +8,7 @@ import { metastore } from '../kernel/securable-name.ts';
 import { join } from '../kernel/sql.ts';
 import type { Snapshot } from '../policy/model.ts';
 import type { AcceptedPaths } from './accepted-paths.ts';
-import { blocksDirect, doctor, type DoctorFinding, ruledRelations } from './doctor.ts';
+import { blocksDirect, type DoctorFinding, doctor, ruledRelations } from './doctor.ts';
 import { applyHarden, hardenPlan } from './harden.ts';
 
 // `/api/v1/clusters/*`: every way around the policy, and the closing of those that the operator picks.
@@ -25,24 +25,47 @@ const manageMetastore = { kind: 'privilege', privilege: 'MANAGE', on: () => meta
 export function doctorRoutes(options: DoctorRouteOptions): readonly Route[] {
   return [
     route({
-      method: 'get', path: '/api/v1/clusters', summary: 'Known clusters', input: z.object({}), output: z.unknown(), requires: manageMetastore,
+      method: 'get',
+      path: '/api/v1/clusters',
+      summary: 'Known clusters',
+      input: z.object({}),
+      output: z.unknown(),
+      requires: manageMetastore,
       run: async () => ({ clusters: await Promise.all([...options.clusters.values()].map(clusterRow)) }),
     }),
     route({
-      method: 'post', path: '/api/v1/clusters/{name}/doctor', summary: 'Every way around the policy', input: z.object({ name: z.string() }), output: z.unknown(), requires: manageMetastore,
+      method: 'post',
+      path: '/api/v1/clusters/{name}/doctor',
+      summary: 'Every way around the policy',
+      input: z.object({ name: z.string() }),
+      output: z.unknown(),
+      requires: manageMetastore,
       run: async ({ name }) => {
         const found = await Promise.all(catalogsOf(options, name).map((info) => examine(options, info)));
         return { findings: found.flat().map((finding) => findingValue(finding, options.accepted.of(name))) };
       },
     }),
     route({
-      method: 'post', path: '/api/v1/clusters/{name}/harden', summary: 'Plan or do the closing of ways around', output: z.unknown(), requires: manageMetastore,
-      input: z.object({ name: z.string(), apply: z.boolean().default(false), only: z.array(z.string()).optional(), accept: z.array(z.string()).optional() }),
+      method: 'post',
+      path: '/api/v1/clusters/{name}/harden',
+      summary: 'Plan or do the closing of ways around',
+      output: z.unknown(),
+      requires: manageMetastore,
+      input: z.object({
+        name: z.string(),
+        apply: z.boolean().default(false),
+        only: z.array(z.string()).optional(),
+        accept: z.array(z.string()).optional(),
+      }),
       run: async (input) => {
         if (input.accept !== undefined) options.accepted.accept(input.name, input.accept);
         const accepted = options.accepted.of(input.name);
         const picked = input.only === undefined ? undefined : new Set(input.only);
-        const operations = await Promise.all(catalogsOf(options, input.name).map((info) => hardenCatalog(options, info, { accepted, picked, apply: input.apply })));
+        const operations = await Promise.all(
+          catalogsOf(options, input.name).map((info) =>
+            hardenCatalog(options, info, { accepted, picked, apply: input.apply }),
+          ),
+        );
         return { operations: operations.flat(), applied: input.apply };
       },
     }),
@@ -56,7 +79,11 @@ export interface HardenChoice {
 }
 
 /** @returns what would be closed, or was. */
-export async function hardenCatalog(options: DoctorRouteOptions, info: CatalogInfo, choice: HardenChoice): Promise<readonly { words: string; sql: string }[]> {
+export async function hardenCatalog(
+  options: DoctorRouteOptions,
+  info: CatalogInfo,
+  choice: HardenChoice,
+): Promise<readonly { words: string; sql: string }[]> {
   const findings = (await examine(options, info)).filter((finding) => !choice.accepted.has(finding.id));
   const plan = hardenPlan(findings, choice.picked);
   if (choice.apply) {
@@ -66,7 +93,10 @@ export async function hardenCatalog(options: DoctorRouteOptions, info: CatalogIn
       options.audit.flush();
     });
   }
-  return plan.operations.map((operation) => ({ words: operation.words, sql: `${join(operation.statements, ';\n').text};` }));
+  return plan.operations.map((operation) => ({
+    words: operation.words,
+    sql: `${join(operation.statements, ';\n').text};`,
+  }));
 }
 
 /** What keeps direct credentials of a catalog from being issued, in words. */
@@ -75,9 +105,15 @@ export async function openPaths(options: DoctorRouteOptions, info: CatalogInfo):
   return blocking.map((finding) => `${finding.id} (${finding.title})`);
 }
 
-function examine({ clusters, currentSnapshot }: DoctorRouteOptions, info: CatalogInfo): Promise<readonly DoctorFinding[]> {
+function examine(
+  { clusters, currentSnapshot }: DoctorRouteOptions,
+  info: CatalogInfo,
+): Promise<readonly DoctorFinding[]> {
   const cluster = clusterNamed({ clusters }, info.cluster ?? '');
-  return doctor(cluster, info.database ?? '', { catalog: info.name, ruled: ruledRelations(currentSnapshot(), info.name) });
+  return doctor(cluster, info.database ?? '', {
+    catalog: info.name,
+    ruled: ruledRelations(currentSnapshot(), info.name),
+  });
 }
 
 function catalogsOf(options: DoctorRouteOptions, cluster: string): readonly CatalogInfo[] {
@@ -87,16 +123,28 @@ function catalogsOf(options: DoctorRouteOptions, cluster: string): readonly Cata
 
 function clusterNamed({ clusters }: Pick<DoctorRouteOptions, 'clusters'>, name: string): Cluster {
   const cluster = clusters.get(name);
-  if (cluster === undefined) throw new WritError('not_found', { message: `no cluster ${name}`, hint: '`writ cluster ls` lists them' });
+  if (cluster === undefined)
+    throw new WritError('not_found', { message: `no cluster ${name}`, hint: '`writ cluster ls` lists them' });
   return cluster;
 }
 
 async function clusterRow(cluster: Cluster): Promise<object> {
-  const version = await cluster.version().then((number) => `${Math.floor(number / 10_000)}.${number % 10_000}`, () => 'unreachable');
+  const version = await cluster.version().then(
+    (number) => `${Math.floor(number / 10_000)}.${number % 10_000}`,
+    () => 'unreachable',
+  );
   return { name: cluster.name, host: cluster.host, port: cluster.port, version };
 }
 
 function findingValue(finding: DoctorFinding, accepted: ReadonlySet<string>): object {
   const { id, severity, title, why, where, fix } = finding;
-  return { id, severity, title, why, where, fixes: (fix ?? []).map((statement) => statement.text), accepted: finding.accepts && accepted.has(id) };
+  return {
+    id,
+    severity,
+    title,
+    why,
+    where,
+    fixes: (fix ?? []).map((statement) => statement.text),
+    accepted: finding.accepts && accepted.has(id),
+  };
 }

@@ -54,7 +54,11 @@ export interface InForce {
   /** @throws invalid_policy when the files do not compile. */
   plan(files?: readonly PolicyFile[]): Promise<FullPlan>;
   /** @throws conflict when `digest` is given and anything differs from what the plan saw. */
-  apply(actor: Actor, files?: readonly PolicyFile[], digest?: string): Promise<FullPlan & { readonly change: PolicyChange }>;
+  apply(
+    actor: Actor,
+    files?: readonly PolicyFile[],
+    digest?: string,
+  ): Promise<FullPlan & { readonly change: PolicyChange }>;
   /** The same files against the catalog as it is now (discovery, a new principal, an expired grant). */
   refresh(why: string): Promise<void>;
   /** Makes sure that a principal who just signed in has roles wherever policy lets them in. */
@@ -67,7 +71,9 @@ export interface InForce {
 const ownInitiative: Actor = { principal: operatorName, credential: 'instance' };
 
 /** Compiles what was last in force, or, on the first start, the folder's files. @throws invalid_policy with every finding */
-export async function openInForce(options: PolicyInForceOptions): Promise<InForce & { readonly first: boolean }> {
+export async function openInForce(
+  options: PolicyInForceOptions,
+): Promise<InForce & { readonly first: boolean }> {
   const kept = options.store.policyInForce();
   const files = kept?.files ?? (await options.loadFiles());
   const inForce = new OneInForce(options, await compileOrThrow(options, files));
@@ -105,7 +111,11 @@ class OneInForce implements InForce {
     return this.planTo(await compileOrThrow(this.options, texts), texts);
   }
 
-  apply(actor: Actor, files?: readonly PolicyFile[], digest?: string): Promise<FullPlan & { readonly change: PolicyChange }> {
+  apply(
+    actor: Actor,
+    files?: readonly PolicyFile[],
+    digest?: string,
+  ): Promise<FullPlan & { readonly change: PolicyChange }> {
     return this.alone(async () => {
       const texts = files ?? (await this.options.loadFiles());
       const next = await compileOrThrow(this.options, texts);
@@ -118,9 +128,18 @@ class OneInForce implements InForce {
         });
       }
       const applied = await this.bringIntoForce(next, planned, actor);
-      this.options.store.putPolicy({ snapshot: next.id, appliedAt: this.options.clock.now(), appliedBy: actor.principal, files: texts });
+      this.options.store.putPolicy({
+        snapshot: next.id,
+        appliedAt: this.options.clock.now(),
+        appliedBy: actor.principal,
+        files: texts,
+      });
       this.options.audit.append({
-        kind: 'policy.apply', principal: actor.principal, credential: actor.credential, decision: 'allow', policyVersion: next.id,
+        kind: 'policy.apply',
+        principal: actor.principal,
+        credential: actor.credential,
+        decision: 'allow',
+        policyVersion: next.id,
         summary: planned.policy.summary,
       });
       return applied;
@@ -134,13 +153,21 @@ class OneInForce implements InForce {
       if (next.id === this.snapshot.id && samePrincipals(next, this.snapshot)) return;
       const planned = await this.planTo(next, this.snapshot.files);
       await this.bringIntoForce(next, planned, ownInitiative);
-      this.options.audit.append({ kind: 'policy.apply', ...ownInitiative, decision: 'allow', policyVersion: next.id, summary: `${why}: ${planned.policy.summary}` });
+      this.options.audit.append({
+        kind: 'policy.apply',
+        ...ownInitiative,
+        decision: 'allow',
+        policyVersion: next.id,
+        summary: `${why}: ${planned.policy.summary}`,
+      });
     });
   }
 
   async ensurePrincipal(principal: PrincipalName): Promise<void> {
     if (this.snapshot.principals.has(principal)) return;
-    const invited = [...this.snapshot.catalog.catalogs.keys()].some((catalog) => this.snapshot.decide(principal, 'USE CATALOG', catalog).effect === 'allow');
+    const invited = [...this.snapshot.catalog.catalogs.keys()].some(
+      (catalog) => this.snapshot.decide(principal, 'USE CATALOG', catalog).effect === 'allow',
+    );
     if (invited) await this.refresh(`${principal} signed in for the first time`);
   }
 
@@ -150,7 +177,10 @@ class OneInForce implements InForce {
     const wait = this.snapshot.nextExpiry - this.options.clock.now();
     if (!Number.isFinite(wait)) return;
     const longest = 2 ** 31 - 1;
-    this.timer = setTimeout(() => void this.refresh('a grant expired').catch(() => this.armExpiry()), Math.min(Math.max(wait, 1000), longest));
+    this.timer = setTimeout(
+      () => void this.refresh('a grant expired').catch(() => this.armExpiry()),
+      Math.min(Math.max(wait, 1000), longest),
+    );
     this.timer.unref();
   }
 
@@ -159,7 +189,11 @@ class OneInForce implements InForce {
   }
 
   /** Clusters first, then the doors: what was widened works at once, what was narrowed is already gone natively. */
-  private async bringIntoForce(next: Snapshot, planned: FullPlan, actor: Actor): Promise<FullPlan & { readonly change: PolicyChange }> {
+  private async bringIntoForce(
+    next: Snapshot,
+    planned: FullPlan,
+    actor: Actor,
+  ): Promise<FullPlan & { readonly change: PolicyChange }> {
     const catalogs = await Promise.all(planned.catalogs.map((each) => this.applyOne(each, next, actor)));
     const change: PolicyChange = { from: this.snapshot, to: next, plan: planned.policy };
     this.snapshot = next;
@@ -173,7 +207,15 @@ class OneInForce implements InForce {
     if (each.error !== undefined || info === undefined) return each;
     try {
       const cluster = clusterOf(this.options.clusters, info);
-      return { ...each, plan: await applyCluster({ cluster, catalog: info, snapshot: next, audit: actingAs(this.options.audit, actor) }) };
+      return {
+        ...each,
+        plan: await applyCluster({
+          cluster,
+          catalog: info,
+          snapshot: next,
+          audit: actingAs(this.options.audit, actor),
+        }),
+      };
     } catch (thrown) {
       return { ...each, error: toWritError(thrown) };
     }
@@ -184,7 +226,8 @@ class OneInForce implements InForce {
     const catalogs = await planCatalogs(this.options.clusters, next);
     const hash = createHash('sha256').update(`${this.snapshot.id}\n${next.id}\n`);
     for (const each of catalogs) hash.update(`${each.catalog} ${each.plan?.digest ?? each.error?.message}\n`);
-    const pending = next.id !== this.snapshot.id || catalogs.some((each) => (each.plan?.operations.length ?? 0) > 0);
+    const pending =
+      next.id !== this.snapshot.id || catalogs.some((each) => (each.plan?.operations.length ?? 0) > 0);
     return { policy, catalogs, files, digest: hash.digest('hex'), pending };
   }
 
@@ -201,13 +244,20 @@ class OneInForce implements InForce {
 }
 
 /** Plans every POSTGRES catalog; a cluster that does not answer is an entry with its error. */
-export async function planCatalogs(clusters: ReadonlyMap<string, Cluster>, snapshot: Snapshot): Promise<readonly CatalogPlan[]> {
+export async function planCatalogs(
+  clusters: ReadonlyMap<string, Cluster>,
+  snapshot: Snapshot,
+): Promise<readonly CatalogPlan[]> {
   const postgres = [...snapshot.catalog.catalogs.values()].filter((info) => info.kind === 'POSTGRES');
   return Promise.all(
     postgres.map(async (info): Promise<CatalogPlan> => {
       const place = { cluster: info.cluster ?? '', catalog: info.name };
       try {
-        return { ...place, plan: await planCluster({ cluster: clusterOf(clusters, info), catalog: info, snapshot }), error: undefined };
+        return {
+          ...place,
+          plan: await planCluster({ cluster: clusterOf(clusters, info), catalog: info, snapshot }),
+          error: undefined,
+        };
       } catch (thrown) {
         return { ...place, plan: undefined, error: toWritError(thrown) };
       }
@@ -218,7 +268,10 @@ export async function planCatalogs(clusters: ReadonlyMap<string, Cluster>, snaps
 /** @throws not_found for a catalog whose cluster is not configured. */
 export function clusterOf(clusters: ReadonlyMap<string, Cluster>, info: CatalogInfo): Cluster {
   const cluster = clusters.get(info.cluster ?? '');
-  if (cluster === undefined) throw new WritError('not_found', { message: `cluster ${info.cluster ?? '(none)'} of catalog ${info.name} is not configured` });
+  if (cluster === undefined)
+    throw new WritError('not_found', {
+      message: `cluster ${info.cluster ?? '(none)'} of catalog ${info.name} is not configured`,
+    });
   return cluster;
 }
 
@@ -227,13 +280,18 @@ function compileWith(options: PolicyInForceOptions, files: readonly PolicyFile[]
   return compileFiles(files, options.store.snapshot(), known, options.clock.now());
 }
 
-async function compileOrThrow(options: PolicyInForceOptions, files: readonly PolicyFile[]): Promise<Snapshot> {
+async function compileOrThrow(
+  options: PolicyInForceOptions,
+  files: readonly PolicyFile[],
+): Promise<Snapshot> {
   const { snapshot, findings } = await compileWith(options, files);
   if (snapshot !== undefined) return snapshot;
   const errors = findings.filter((finding) => finding.severity === 'error');
   throw new WritError('invalid_policy', {
     message: `the policy does not compile: ${errors.length} error${errors.length === 1 ? '' : 's'}`,
-    detail: errors.map((finding) => `${finding.path}:${finding.line}:${finding.column} ${finding.message}`).join('\n'),
+    detail: errors
+      .map((finding) => `${finding.path}:${finding.line}:${finding.column} ${finding.message}`)
+      .join('\n'),
     hint: 'nothing changed; `writ policy lint` shows the same list',
   });
 }

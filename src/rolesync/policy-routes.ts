@@ -22,22 +22,38 @@ export interface PolicyRouteOptions {
 export function policyRoutes({ inForce, sessionsEnded }: PolicyRouteOptions): readonly Route[] {
   return [
     route({
-      method: 'post', path: '/api/v1/policy/lint', summary: 'Findings in policy files, with their places',
-      input: z.object({ files }), output: anything, requires: manageMetastore,
+      method: 'post',
+      path: '/api/v1/policy/lint',
+      summary: 'Findings in policy files, with their places',
+      input: z.object({ files }),
+      output: anything,
+      requires: manageMetastore,
       run: async (input) => ({ findings: await inForce.lint(input.files) }),
     }),
     route({
-      method: 'post', path: '/api/v1/policy/plan', summary: 'Who gains and loses what, and the SQL per cluster',
-      input: z.object({ files }), output: anything, requires: manageMetastore,
+      method: 'post',
+      path: '/api/v1/policy/plan',
+      summary: 'Who gains and loses what, and the SQL per cluster',
+      input: z.object({ files }),
+      output: anything,
+      requires: manageMetastore,
       run: async (input) => planValue(await inForce.plan(input.files)),
     }),
     route({
-      method: 'post', path: '/api/v1/policy/apply', summary: 'Bring policy files into force',
-      input: z.object({ files, digest: z.string().optional() }), output: anything, requires: manageMetastore,
+      method: 'post',
+      path: '/api/v1/policy/apply',
+      summary: 'Bring policy files into force',
+      input: z.object({ files, digest: z.string().optional() }),
+      output: anything,
+      requires: manageMetastore,
       run: async (input, caller) => {
         const before = sessionsEnded();
         const applied = await inForce.apply(caller, input.files, input.digest);
-        return { ...planValue(applied), sessionsEnded: sessionsEnded() - before, partial: applied.catalogs.some((each) => each.error !== undefined) };
+        return {
+          ...planValue(applied),
+          sessionsEnded: sessionsEnded() - before,
+          partial: applied.catalogs.some((each) => each.error !== undefined),
+        };
       },
     }),
     ...questionRoutes(inForce),
@@ -47,43 +63,84 @@ export function policyRoutes({ inForce, sessionsEnded }: PolicyRouteOptions): re
 function questionRoutes(inForce: InForce): readonly Route[] {
   return [
     route({
-      method: 'post', path: '/api/v1/policy/explain', summary: 'Why a principal may or may not',
-      input: z.object({ principal: z.string(), privilege: z.string(), securable: z.string() }), output: anything, requires: { kind: 'signed-in' },
+      method: 'post',
+      path: '/api/v1/policy/explain',
+      summary: 'Why a principal may or may not',
+      input: z.object({ principal: z.string(), privilege: z.string(), securable: z.string() }),
+      output: anything,
+      requires: { kind: 'signed-in' },
       run: async (input, caller) => {
         const principal = parsePrincipalName(input.principal);
         onlyOwn(inForce, caller, principal);
-        const explained = explain(inForce.current(), principal, parsePrivilege(input.privilege), parseSecurableName(input.securable));
+        const explained = explain(
+          inForce.current(),
+          principal,
+          parsePrivilege(input.privilege),
+          parseSecurableName(input.securable),
+        );
         return { ...explained.decision, text: explained.lines.join('\n') };
       },
     }),
     route({
-      method: 'post', path: '/api/v1/policy/who-can', summary: 'Everybody who holds a privilege on a securable',
-      input: z.object({ privilege: z.string(), securable: z.string() }), output: anything,
-      requires: { kind: 'privilege', privilege: 'MANAGE', on: (input) => parseSecurableName(input.securable) },
-      run: async (input) => ({ principals: whoCan(inForce.current(), parsePrivilege(input.privilege), parseSecurableName(input.securable)).map(({ principal }) => principal) }),
+      method: 'post',
+      path: '/api/v1/policy/who-can',
+      summary: 'Everybody who holds a privilege on a securable',
+      input: z.object({ privilege: z.string(), securable: z.string() }),
+      output: anything,
+      requires: {
+        kind: 'privilege',
+        privilege: 'MANAGE',
+        on: (input) => parseSecurableName(input.securable),
+      },
+      run: async (input) => ({
+        principals: whoCan(
+          inForce.current(),
+          parsePrivilege(input.privilege),
+          parseSecurableName(input.securable),
+        ).map(({ principal }) => principal),
+      }),
     }),
   ];
 }
 
 /** Everybody may ask about themselves; about others only who manages the metastore. */
 function onlyOwn(inForce: InForce, caller: Caller, principal: string): void {
-  if (caller.principal === principal || inForce.current().decide(caller.principal, 'MANAGE', metastore).effect === 'allow') return;
-  throw new WritError('permission_denied', { message: 'you may ask about yourself only', hint: 'whoever manages the metastore may ask about others' });
+  if (
+    caller.principal === principal ||
+    inForce.current().decide(caller.principal, 'MANAGE', metastore).effect === 'allow'
+  )
+    return;
+  throw new WritError('permission_denied', {
+    message: 'you may ask about yourself only',
+    hint: 'whoever manages the metastore may ask about others',
+  });
 }
 
 function planValue(plan: FullPlan): object {
   return {
-    from: plan.policy.from, to: plan.policy.to, pending: plan.pending, summary: plan.policy.summary, digest: plan.digest,
-    changes: plan.policy.changes, clusters: plan.catalogs.map(catalogPlanValue), files: plan.files,
+    from: plan.policy.from,
+    to: plan.policy.to,
+    pending: plan.pending,
+    summary: plan.policy.summary,
+    digest: plan.digest,
+    changes: plan.policy.changes,
+    clusters: plan.catalogs.map(catalogPlanValue),
+    files: plan.files,
   };
 }
 
 /** One cluster's part of a plan, as the API prints it. */
 export function catalogPlanValue(each: CatalogPlan): object {
   return {
-    cluster: each.cluster, catalog: each.catalog,
-    operations: (each.plan?.operations ?? []).map((operation) => ({ words: operation.words, sql: operation.sql })),
+    cluster: each.cluster,
+    catalog: each.catalog,
+    operations: (each.plan?.operations ?? []).map((operation) => ({
+      words: operation.words,
+      sql: operation.sql,
+    })),
     notEnforced: each.plan?.notEnforced ?? [],
-    ...(each.error === undefined ? {} : { error: [each.error.message, each.error.detail].filter((part) => part !== undefined).join(': ') }),
+    ...(each.error === undefined
+      ? {}
+      : { error: [each.error.message, each.error.detail].filter((part) => part !== undefined).join(': ') }),
   };
 }

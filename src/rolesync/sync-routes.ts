@@ -5,7 +5,13 @@ import type { CatalogInfo } from '../catalog/model.ts';
 import type { Cluster } from '../fleet/cluster.ts';
 import { toWritError, WritError } from '../kernel/errors.ts';
 import { type Caller, type Route, route } from '../kernel/route.ts';
-import { formatSecurableName, metastore, nameParts, parseSecurableName, type SecurableName } from '../kernel/securable-name.ts';
+import {
+  formatSecurableName,
+  metastore,
+  nameParts,
+  parseSecurableName,
+  type SecurableName,
+} from '../kernel/securable-name.ts';
 import type { Snapshot } from '../policy/model.ts';
 import { clusterOf, type InForce, planCatalogs } from './in-force.ts';
 import { catalogPlanValue } from './policy-routes.ts';
@@ -31,66 +37,138 @@ export function syncRoutes(options: SyncRouteOptions): readonly Route[] {
   const { inForce, clusters, audit } = options;
   return [
     route({
-      method: 'post', path: '/api/v1/sync/plan', summary: 'What would be repaired', input: nothing, output: anything, requires: manageMetastore,
+      method: 'post',
+      path: '/api/v1/sync/plan',
+      summary: 'What would be repaired',
+      input: nothing,
+      output: anything,
+      requires: manageMetastore,
       run: async () => {
         await lookAgain(options);
         return { clusters: (await planCatalogs(clusters, inForce.current())).map(catalogPlanValue) };
       },
     }),
     route({
-      method: 'post', path: '/api/v1/sync/apply', summary: 'Repair drift from the policy in force', input: nothing, output: anything, requires: manageMetastore,
+      method: 'post',
+      path: '/api/v1/sync/apply',
+      summary: 'Repair drift from the policy in force',
+      input: nothing,
+      output: anything,
+      requires: manageMetastore,
       run: async (_input, caller) => {
         await lookAgain(options);
-        return { clusters: await Promise.all(postgresCatalogs(inForce.current()).map((info) => repair(options, info, caller))) };
+        return {
+          clusters: await Promise.all(
+            postgresCatalogs(inForce.current()).map((info) => repair(options, info, caller)),
+          ),
+        };
       },
     }),
     route({
-      method: 'post', path: '/api/v1/sync/drift', summary: 'How clusters differ from the policy in force', input: nothing, output: anything, requires: manageMetastore,
+      method: 'post',
+      path: '/api/v1/sync/drift',
+      summary: 'How clusters differ from the policy in force',
+      input: nothing,
+      output: anything,
+      requires: manageMetastore,
       run: async () => {
-        const found = await Promise.all(postgresCatalogs(inForce.current()).map(async (info) => {
-          const findings = await driftCluster({ cluster: clusterOf(clusters, info), catalog: info, snapshot: inForce.current() });
-          return findings.map((finding) => ({ cluster: info.cluster ?? '', ...finding }));
-        }));
-        for (const { cluster, severity, summary } of found.flat()) audit.append({ kind: 'sync.drift', cluster, severity, summary });
+        const found = await Promise.all(
+          postgresCatalogs(inForce.current()).map(async (info) => {
+            const findings = await driftCluster({
+              cluster: clusterOf(clusters, info),
+              catalog: info,
+              snapshot: inForce.current(),
+            });
+            return findings.map((finding) => ({ cluster: info.cluster ?? '', ...finding }));
+          }),
+        );
+        for (const { cluster, severity, summary } of found.flat())
+          audit.append({ kind: 'sync.drift', cluster, severity, summary });
         return { findings: found.flat() };
       },
     }),
     ...tableRoutes(options),
     route({
-      method: 'post', path: '/api/v1/sync/uninstall', summary: 'Remove everything that Writ made in a cluster', input: z.object({ cluster: z.string() }), output: anything, requires: manageMetastore,
+      method: 'post',
+      path: '/api/v1/sync/uninstall',
+      summary: 'Remove everything that Writ made in a cluster',
+      input: z.object({ cluster: z.string() }),
+      output: anything,
+      requires: manageMetastore,
       run: async ({ cluster }, caller) => {
         const catalogs = postgresCatalogs(inForce.current()).filter((info) => info.cluster === cluster);
-        if (catalogs.length === 0) throw new WritError('not_found', { message: `no cluster ${cluster}`, hint: '`writ cluster ls` lists them' });
+        if (!isFilled(catalogs))
+          throw new WritError('not_found', {
+            message: `no cluster ${cluster}`,
+            hint: '`writ cluster ls` lists them',
+          });
         await options.onUninstall(catalogs.map((info) => info.name));
-        const removed = await Promise.all(catalogs.map((info) => uninstallCluster({ cluster: clusterOf(clusters, info), catalog: info, audit: actingAs(audit, caller) })));
-        return { removed: removed.flat() };
+        // One call clears every database of the cluster, whichever catalog it is asked for.
+        const [catalog] = catalogs;
+        const removed = await uninstallCluster({
+          cluster: clusterOf(clusters, catalog),
+          catalog,
+          audit: actingAs(audit, caller),
+        });
+        return { removed };
       },
     }),
   ];
 }
 
 function tableRoutes({ inForce, clusters, audit }: SyncRouteOptions): readonly Route[] {
-  const verbs = [['pause', pauseTable, "Withdraw a table's views for a migration"], ['resume', resumeTable, "Make a paused table's views again"]] as const;
+  const verbs = [
+    ['pause', pauseTable, "Withdraw a table's views for a migration"],
+    ['resume', resumeTable, "Make a paused table's views again"],
+  ] as const;
   return verbs.map(([verb, run, summary]) =>
     route({
-      method: 'post', path: `/api/v1/sync/${verb}`, summary, input: z.object({ table: z.string() }), output: anything,
+      method: 'post',
+      path: `/api/v1/sync/${verb}`,
+      summary,
+      input: z.object({ table: z.string() }),
+      output: anything,
       requires: { kind: 'privilege', privilege: 'MANAGE', on: (input) => parseSecurableName(input.table) },
       run: async (input, caller) => {
         const table = parseSecurableName(input.table);
-        const info = inForce.current().catalog.catalogs.get(formatSecurableName(nameParts(table).slice(0, 1)));
+        const info = inForce
+          .current()
+          .catalog.catalogs.get(formatSecurableName(nameParts(table).slice(0, 1)));
         if (info === undefined) throw new WritError('not_found', { message: `no table ${table}` });
-        await run({ cluster: clusterOf(clusters, info), catalog: info, snapshot: inForce.current(), table, audit: actingAs(audit, caller) });
+        await run({
+          cluster: clusterOf(clusters, info),
+          catalog: info,
+          snapshot: inForce.current(),
+          table,
+          audit: actingAs(audit, caller),
+        });
         return { table };
       },
     }),
   );
 }
 
-async function repair({ inForce, clusters, audit }: SyncRouteOptions, info: CatalogInfo, caller: Caller): Promise<object> {
+async function repair(
+  { inForce, clusters, audit }: SyncRouteOptions,
+  info: CatalogInfo,
+  caller: Caller,
+): Promise<object> {
   const place = { cluster: info.cluster ?? '', catalog: info.name };
   try {
-    const plan = await applyCluster({ cluster: clusterOf(clusters, info), catalog: info, snapshot: inForce.current(), audit: actingAs(audit, caller) });
-    audit.append({ kind: 'policy.apply', principal: caller.principal, credential: caller.credential, catalog: info.name, policyVersion: inForce.current().id, summary: `sync apply: ${plan.operations.length} operations` });
+    const plan = await applyCluster({
+      cluster: clusterOf(clusters, info),
+      catalog: info,
+      snapshot: inForce.current(),
+      audit: actingAs(audit, caller),
+    });
+    audit.append({
+      kind: 'policy.apply',
+      principal: caller.principal,
+      credential: caller.credential,
+      catalog: info.name,
+      policyVersion: inForce.current().id,
+      summary: `sync apply: ${plan.operations.length} operations`,
+    });
     return catalogPlanValue({ ...place, plan, error: undefined });
   } catch (thrown) {
     return catalogPlanValue({ ...place, plan: undefined, error: toWritError(thrown) });
@@ -98,8 +176,14 @@ async function repair({ inForce, clusters, audit }: SyncRouteOptions, info: Cata
 }
 
 async function lookAgain({ inForce, discover }: SyncRouteOptions): Promise<void> {
-  const changed = await Promise.all(postgresCatalogs(inForce.current()).map((info) => discover(info.name).catch(() => false)));
+  const changed = await Promise.all(
+    postgresCatalogs(inForce.current()).map((info) => discover(info.name).catch(() => false)),
+  );
   if (changed.includes(true)) await inForce.refresh('the catalog changed');
+}
+
+function isFilled<T>(list: readonly T[]): list is readonly [T, ...T[]] {
+  return list.length > 0;
 }
 
 function postgresCatalogs(snapshot: Snapshot): readonly CatalogInfo[] {

@@ -163,7 +163,10 @@ function principalContract(store: () => CatalogStore): void {
     test('an issuer that moved to another URL keeps its people', () => {
       store().bindPrincipal(anaAtIdp, 5);
       expect(store().moveIssuer(anaAtIdp.issuer, 'https://moved')).toBe(1);
-      expect(store().bindPrincipal({ ...anaAtIdp, issuer: 'https://moved' }, 6)).toMatchObject({ kind: 'bound', first: false });
+      expect(store().bindPrincipal({ ...anaAtIdp, issuer: 'https://moved' }, 6)).toMatchObject({
+        kind: 'bound',
+        first: false,
+      });
       expect(store().bindPrincipal(anaAtIdp, 7)).toMatchObject({ kind: 'quarantined' });
     });
 

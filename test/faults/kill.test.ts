@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
+import type pg from 'pg';
 import { afterAll, expect, test } from 'vitest';
-import pg from 'pg';
 import { type Company, startCompany, stopProcess } from '../whole/company.ts';
 
 // The gateway is killed in the middle of its work. What a client has seen is on record, and the record holds.
@@ -39,7 +38,9 @@ const alive = (pid: number): boolean => {
 
 async function postmaster(of: Company): Promise<number> {
   const admin = await of.admin();
-  const { rows } = await admin.query("select (string_to_array(pg_read_file('postmaster.pid'), E'\\n'))[1]::int as pid");
+  const { rows } = await admin.query(
+    "select (string_to_array(pg_read_file('postmaster.pid'), E'\\n'))[1]::int as pid",
+  );
   await admin.end();
   return rows[0].pid as number;
 }
@@ -57,7 +58,9 @@ test('kill -9 under load: no orphan, the record is whole and holds every stateme
   const { home } = company;
   const postgres = await postmaster(company);
   const seen = new Set<string>();
-  const clients = await Promise.all(Array.from({ length: 6 }, () => company?.connect('ana@acme.test', 'shop'))) as pg.Client[];
+  const clients = (await Promise.all(
+    Array.from({ length: 6 }, () => company?.connect('ana@acme.test', 'shop')),
+  )) as pg.Client[];
   let stopped = false;
   const loading = load(clients, seen, () => stopped);
   await new Promise((resolve) => setTimeout(resolve, 1500));
@@ -70,7 +73,12 @@ test('kill -9 under load: no orphan, the record is whole and holds every stateme
   company = await startCompany({ home });
   const verified = await company.writ('audit', 'verify');
   expect(verified.stdout + verified.stderr).toMatch(/^whole/);
-  const recorded = await company.writ('audit', 'query', "select distinct regexp_extract(statement, 'mark_[0-9_]+') as mark from system.access.audit where statement like '%mark_%'", '--json');
+  const recorded = await company.writ(
+    'audit',
+    'query',
+    "select distinct regexp_extract(statement, 'mark_[0-9_]+') as mark from system.access.audit where statement like '%mark_%'",
+    '--json',
+  );
   expect(recorded.stderr).toBe('');
   const marks = new Set((JSON.parse(recorded.stdout) as { rows: string[][] }).rows.map((row) => row[0]));
   expect([...seen].filter((mark) => !marks.has(mark))).toEqual([]);
@@ -83,7 +91,11 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     await company?.stop();
     company = await startCompany({ keepHome: true });
     const { home } = company;
-    await company.psql('etl', 'shop', "insert into orders (id, customer_id, region, amount, ordered_at) values (700001, 1, 'EMEA', 5, now())");
+    await company.psql(
+      'etl',
+      'shop',
+      "insert into orders (id, customer_id, region, amount, ordered_at) values (700001, 1, 'EMEA', 5, now())",
+    );
     const postgres = await postmaster(company);
     await company.stop(signal);
     expect(await gone(postgres, 10_000)).toBe(true);
@@ -99,5 +111,7 @@ test('a port in use gives a clear error and stops what was started', async () =>
   const running = company;
   if (running === undefined) throw new Error('no instance');
   const port = String(running.endpoints.postgres.port);
-  await expect(startCompany({ env: { WRIT_PG_PORT: port } })).rejects.toThrow(new RegExp(`${port}.*(in use|WRIT_PG_PORT)|WRIT_PG_PORT.*${port}`, 's'));
+  await expect(startCompany({ env: { WRIT_PG_PORT: port } })).rejects.toThrow(
+    new RegExp(`${port}.*(in use|WRIT_PG_PORT)|WRIT_PG_PORT.*${port}`, 's'),
+  );
 });

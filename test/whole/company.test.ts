@@ -9,7 +9,11 @@ beforeAll(async () => {
 });
 afterAll(() => company.stop());
 
-const lines = (text: string) => text.trim().split('\n').filter((line) => line !== '');
+const lines = (text: string) =>
+  text
+    .trim()
+    .split('\n')
+    .filter((line) => line !== '');
 
 describe('psql on shop and on the lake: the same four answers from the same files', () => {
   const tables = [
@@ -17,8 +21,11 @@ describe('psql on shop and on the lake: the same four answers from the same file
     { catalog: 'lake', table: 'lake.sales.orders_history', email: 'customer_email' },
   ] as const;
   for (const { catalog, table, email } of tables) {
-    const masked = new RegExp(`^.\\*\\*\\*@\\*\\*\\*$`);
-    for (const { as, region } of [{ as: 'ana@acme.test', region: 'EMEA' }, { as: 'omar@acme.test', region: 'APAC' }]) {
+    const masked = /^.\*\*\*@\*\*\*$/;
+    for (const { as, region } of [
+      { as: 'ana@acme.test', region: 'EMEA' },
+      { as: 'omar@acme.test', region: 'APAC' },
+    ]) {
       test(`${as} on ${catalog}: only ${region}, masked`, async () => {
         const regions = await company.psql(as, catalog, `select distinct region from ${table}`);
         expect(regions.stderr).toBe('');
@@ -30,7 +37,11 @@ describe('psql on shop and on the lake: the same four answers from the same file
     }
 
     test(`sam on ${catalog}: all regions, unmasked`, async () => {
-      const ran = await company.psql('sam@acme.test', catalog, `select region, count(*), min(${email}) from ${table} group by region order by region`);
+      const ran = await company.psql(
+        'sam@acme.test',
+        catalog,
+        `select region, count(*), min(${email}) from ${table} group by region order by region`,
+      );
       expect(ran.stderr).toBe('');
       expect(lines(ran.stdout).map((line) => line.split('|')[0])).toEqual(['AMER', 'APAC', 'EMEA']);
       for (const line of lines(ran.stdout)) expect(line.split('|')[2]).toMatch(/^[^*]+@[^*]+$/);
@@ -62,7 +73,10 @@ describe('every spelling of a table gives one answer', () => {
     ['spaces and comments', 'select count(*) from public /* x */ . -- y\n customers'],
     ['unicode escapes', 'select count(*) from U&"cust\\006Fmers"'],
     ['CTE', 'with c as (select * from customers) select count(*) from c'],
-    ['CTE of the same name', 'with customers as (select * from public.customers) select count(*) from customers'],
+    [
+      'CTE of the same name',
+      'with customers as (select * from public.customers) select count(*) from customers',
+    ],
     ['subquery', 'select (select count(*) from customers)'],
     ['join', 'select count(*) from customers a join public.customers b using (id)'],
     ['TABLE', 'select count(*) from (table customers) t'],
@@ -75,7 +89,10 @@ describe('every spelling of a table gives one answer', () => {
     ['set operation', 'select count(*) from (select id from customers union select id from customers) u'],
   ];
   test('as ana, through psql', async () => {
-    const expected = lines((await company.psql('sam@acme.test', 'shop', "select count(*) from customers where region = 'EMEA'")).stdout)[0];
+    const expected = lines(
+      (await company.psql('sam@acme.test', 'shop', "select count(*) from customers where region = 'EMEA'"))
+        .stdout,
+    )[0];
     expect(Number(expected)).toBeGreaterThan(0);
     for (const [name, text] of spellings) {
       const ran = await company.psql('ana@acme.test', 'shop', text, '-q');
@@ -86,7 +103,9 @@ describe('every spelling of a table gives one answer', () => {
 
   test('the copy of a view and of a materialized view, COPY of a table', async () => {
     const names = await company.admin();
-    const { rows } = await names.query<{ relname: string }>("select relname from pg_class where relkind in ('v', 'm') and relnamespace = 'public'::regnamespace");
+    const { rows } = await names.query<{ relname: string }>(
+      "select relname from pg_class where relkind in ('v', 'm') and relnamespace = 'public'::regnamespace",
+    );
     await names.end();
     expect(rows.length).toBeGreaterThanOrEqual(2);
     for (const { relname } of rows) {
@@ -105,7 +124,8 @@ describe('every spelling of a table gives one answer', () => {
 describe('etl loads orders through the gateway', () => {
   test('INSERT … ON CONFLICT and COPY FROM, all regions; the trigger’s totals are right', async () => {
     const load = await company.psql(
-      'etl', 'shop',
+      'etl',
+      'shop',
       `insert into orders (id, customer_id, region, amount, ordered_at) values (900001, 1, 'EMEA', 10, now()), (900002, 2, 'APAC', 20, now())
          on conflict (id) do update set amount = excluded.amount;
        insert into orders (id, customer_id, region, amount, ordered_at) values (900001, 1, 'EMEA', 11, now()) on conflict (id) do update set amount = excluded.amount;
@@ -122,7 +142,8 @@ describe('etl loads orders through the gateway', () => {
     );
     await admin.end();
     expect(rows.length).toBeGreaterThan(0);
-    for (const row of rows) expect(Number(row.kept), `${row.region} ${row.day}`).toBeCloseTo(Number(row.real), 2);
+    for (const row of rows)
+      expect(Number(row.kept), `${row.region} ${row.day}`).toBeCloseTo(Number(row.real), 2);
   });
 
   test('etl may not read customers', async () => {
@@ -134,14 +155,24 @@ describe('etl loads orders through the gateway', () => {
 
 describe('the record', () => {
   test('carla sees who read what, denials included; ana is refused', async () => {
-    const ran = await company.psql('carla@acme.test', 'system', 'select principal, statement, decision from system.access.audit');
+    const ran = await company.psql(
+      'carla@acme.test',
+      'system',
+      'select principal, statement, decision from system.access.audit',
+    );
     expect(ran.stderr).toBe('');
     expect(ran.stdout).toMatch(/ana@acme\.test\|.*customers.*\|allow/);
     expect(ran.stdout).toMatch(/nina@acme\.test\|.*\|deny/);
     expect(ran.stdout).toMatch(/etl\|.*customers.*\|deny/);
     const own = await company.psql('ana@acme.test', 'system', 'select * from system.access.audit');
     expect(own.stderr).toMatch(/permission denied/);
-    const query = await company.writ('audit', 'query', "select principal, statement, decision from system.access.audit where decision = 'deny'", '--as', 'carla@acme.test');
+    const query = await company.writ(
+      'audit',
+      'query',
+      "select principal, statement, decision from system.access.audit where decision = 'deny'",
+      '--as',
+      'carla@acme.test',
+    );
     expect(query.code).toBe(0);
     expect(query.stdout).toMatch(/ana@acme\.test/);
   });
@@ -149,7 +180,11 @@ describe('the record', () => {
   test('statements have their literals redacted; the chain is whole', async () => {
     const secret = 'sup3rs3cret-value';
     await company.psql('sam@acme.test', 'shop', `select '${secret}', 424242 from customers limit 1`);
-    const seen = await company.writ('audit', 'query', "select statement from system.access.audit where statement like '%customers limit%'");
+    const seen = await company.writ(
+      'audit',
+      'query',
+      "select statement from system.access.audit where statement like '%customers limit%'",
+    );
     expect(seen.stdout).not.toContain(secret);
     expect(seen.stdout).not.toContain('424242');
     const verified = await company.writ('audit', 'verify');
@@ -162,7 +197,9 @@ describe('credentials', () => {
   test('two of one person work at once; one revoked leaves the other', async () => {
     const first = await company.connectDirect('ana@acme.test', 'shop');
     const second = await company.connectDirect('ana@acme.test', 'shop');
-    expect((await first.query('select count(*) from customers')).rows).toEqual((await second.query('select count(*) from customers')).rows);
+    expect((await first.query('select count(*) from customers')).rows).toEqual(
+      (await second.query('select count(*) from customers')).rows,
+    );
     expect((await company.writ('revoke', first.credential.id)).code).toBe(0);
     await expect(first.query('select 1')).rejects.toThrow();
     expect((await second.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
@@ -174,7 +211,14 @@ describe('credentials', () => {
     const { run } = await import('./company.ts');
     const attempt = (user: string, password: string, catalog = 'shop') =>
       run('psql', ['-X', '-c', 'select 1'], {
-        ...process.env, PGHOST: host, PGPORT: String(port), PGDATABASE: catalog, PGUSER: user, PGPASSWORD: password, PGSSLMODE: 'verify-ca', PGSSLROOTCERT: caFile,
+        ...process.env,
+        PGHOST: host,
+        PGPORT: String(port),
+        PGDATABASE: catalog,
+        PGUSER: user,
+        PGPASSWORD: password,
+        PGSSLMODE: 'verify-ca',
+        PGSSLROOTCERT: caFile,
       });
     const token = (await company.writ('token', '--as', 'ana@acme.test')).stdout.trim();
     expect((await attempt('ana@acme.test', 'nonsense')).stderr).toMatch(/FATAL/);

@@ -28,7 +28,10 @@ export interface Company {
   /** A connected node-postgres client. */
   connect(as: string, catalog: string, config?: pg.ClientConfig): Promise<pg.Client>;
   /** A client to the cluster itself with a --direct credential. */
-  connectDirect(as: string, catalog: string): Promise<pg.Client & { credential: { id: string; user: string; password: string } }>;
+  connectDirect(
+    as: string,
+    catalog: string,
+  ): Promise<pg.Client & { credential: { id: string; user: string; password: string } }>;
   /** A superuser's client of a database of the cluster: how tests look from outside. */
   admin(database?: string): Promise<pg.Client>;
   /** A client of one of the application's own roles (shop_app, shop_backup, …). */
@@ -45,18 +48,29 @@ export interface CompanyOptions {
 export async function startCompany(options: CompanyOptions = {}): Promise<Company> {
   const home = options.home ?? mkdtempSync(join(tmpdir(), 'writ-whole-'));
   const env = {
-    ...process.env, WRIT_HOME: home, WRIT_HTTP_PORT: '0', WRIT_PG_PORT: '0', WRIT_CLUSTER_PORT: '0', WRIT_IDP_PORT: '0', ...options.env,
+    ...process.env,
+    WRIT_HOME: home,
+    WRIT_HTTP_PORT: '0',
+    WRIT_PG_PORT: '0',
+    WRIT_CLUSTER_PORT: '0',
+    WRIT_IDP_PORT: '0',
+    ...options.env,
   };
   rmSync(join(home, 'endpoints.json'), { force: true });
   const child = spawn(process.execPath, [main, 'dev'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const chunks: string[] = [];
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => chunks.push(chunk.toString()));
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk.toString()));
   const output = () => chunks.join('');
   await ready(child, join(home, 'endpoints.json'), output);
   const endpoints = JSON.parse(readFileSync(join(home, 'endpoints.json'), 'utf8')) as Endpoints;
   const writ = (...args: string[]) => run(process.execPath, [main, ...args], env);
   return {
-    home, process: child, output, endpoints, writ,
+    home,
+    process: child,
+    output,
+    endpoints,
+    writ,
     psql: (as, catalog, text, ...args) => psql({ writ, endpoints, env }, as, catalog, text, args),
     connect: (as, catalog, config) => connect(writ, endpoints, as, catalog, config),
     connectDirect: (as, catalog) => connectDirect(writ, as, catalog),
@@ -66,9 +80,20 @@ export async function startCompany(options: CompanyOptions = {}): Promise<Compan
       return opened(new pg.Client({ connectionString: url.href }));
     },
     application: async (role) => {
-      const urls = JSON.parse(readFileSync(join(home, 'cluster-roles.json'), 'utf8')) as Record<string, string>;
+      const urls = JSON.parse(readFileSync(join(home, 'cluster-roles.json'), 'utf8')) as Record<
+        string,
+        string
+      >;
       const cluster = endpoints.clusters['main'];
-      return opened(new pg.Client({ host: cluster?.host ?? '', port: cluster?.port ?? 0, database: 'shop', user: role, password: urls[role] ?? '' }));
+      return opened(
+        new pg.Client({
+          host: cluster?.host ?? '',
+          port: cluster?.port ?? 0,
+          database: 'shop',
+          user: role,
+          password: urls[role] ?? '',
+        }),
+      );
     },
     stop: async (signal = 'SIGTERM') => {
       await stopProcess(child, signal);
@@ -80,7 +105,8 @@ export async function startCompany(options: CompanyOptions = {}): Promise<Compan
 async function ready(child: ChildProcess, file: string, output: () => string): Promise<void> {
   const deadline = Date.now() + 60_000;
   while (!existsSync(file)) {
-    if (child.exitCode !== null || Date.now() > deadline) throw new Error(`writ dev did not start:\n${output()}`);
+    if (child.exitCode !== null || Date.now() > deadline)
+      throw new Error(`writ dev did not start:\n${output()}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
@@ -92,12 +118,22 @@ export async function stopProcess(child: ChildProcess, signal: NodeJS.Signals): 
   await gone;
 }
 
-export function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv, input?: string): Promise<Ran> {
+export function run(
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  input?: string,
+): Promise<Ran> {
   return new Promise((resolve) => {
-    const child = execFile(command, [...args], { env, maxBuffer: 256 * 1024 * 1024 }, (error, stdout, stderr) => {
-      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 1;
-      resolve({ code, stdout, stderr });
-    });
+    const child = execFile(
+      command,
+      [...args],
+      { env, maxBuffer: 256 * 1024 * 1024 },
+      (error, stdout, stderr) => {
+        const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 1;
+        resolve({ code, stdout, stderr });
+      },
+    );
     child.stdin?.end(input ?? '');
   });
 }
@@ -120,26 +156,64 @@ async function credential(writ: Writ, as: string, catalog: string, ...args: stri
 }
 
 async function psql(
-  { writ, endpoints, env }: { writ: Writ; endpoints: Endpoints; env: NodeJS.ProcessEnv }, as: string, catalog: string, text: string, args: readonly string[],
+  { writ, endpoints, env }: { writ: Writ; endpoints: Endpoints; env: NodeJS.ProcessEnv },
+  as: string,
+  catalog: string,
+  text: string,
+  args: readonly string[],
 ): Promise<Ran> {
   const token = await writ('token', '--as', as);
   const { host, port, caFile } = endpoints.postgres;
   return run(
-    'psql', ['-X', '-A', '-t', '-v', 'VERBOSITY=verbose', ...args],
-    { ...env, PGHOST: host, PGPORT: String(port), PGDATABASE: catalog, PGUSER: as, PGPASSWORD: token.stdout.trim(), PGSSLMODE: 'verify-ca', PGSSLROOTCERT: caFile },
+    'psql',
+    ['-X', '-A', '-t', '-v', 'VERBOSITY=verbose', ...args],
+    {
+      ...env,
+      PGHOST: host,
+      PGPORT: String(port),
+      PGDATABASE: catalog,
+      PGUSER: as,
+      PGPASSWORD: token.stdout.trim(),
+      PGSSLMODE: 'verify-ca',
+      PGSSLROOTCERT: caFile,
+    },
     text,
   );
 }
 
-async function connect(writ: Writ, endpoints: Endpoints, as: string, catalog: string, config: pg.ClientConfig = {}): Promise<pg.Client> {
+async function connect(
+  writ: Writ,
+  endpoints: Endpoints,
+  as: string,
+  catalog: string,
+  config: pg.ClientConfig = {},
+): Promise<pg.Client> {
   const made = await credential(writ, as, catalog);
   const ssl = { ca: readFileSync(endpoints.postgres.caFile, 'utf8'), servername: 'localhost' };
-  return opened(new pg.Client({ host: made.host, port: made.port, database: made.database, user: made.user, password: made.password, ssl, ...config }));
+  return opened(
+    new pg.Client({
+      host: made.host,
+      port: made.port,
+      database: made.database,
+      user: made.user,
+      password: made.password,
+      ssl,
+      ...config,
+    }),
+  );
 }
 
 async function connectDirect(writ: Writ, as: string, catalog: string) {
   const made = await credential(writ, as, catalog, '--direct');
-  const client = await opened(new pg.Client({ host: made.host, port: made.port, database: made.database, user: made.user, password: made.password }));
+  const client = await opened(
+    new pg.Client({
+      host: made.host,
+      port: made.port,
+      database: made.database,
+      user: made.user,
+      password: made.password,
+    }),
+  );
   return Object.assign(client, { credential: made });
 }
 

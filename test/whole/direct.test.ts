@@ -36,13 +36,17 @@ async function everything(client: pg.Client, text: string): Promise<string> {
 /** Real addresses and phones of people outside EMEA and inside, as the superuser sees them. */
 async function secrets(): Promise<{ emails: string[]; phones: string[]; foreignNames: string[] }> {
   const admin = await company.admin();
-  const all = await admin.query<{ email: string; phone: string | null; name: string; region: string }>('select email, phone, name, region from public.customers');
+  const all = await admin.query<{ email: string; phone: string | null; name: string; region: string }>(
+    'select email, phone, name, region from public.customers',
+  );
   await admin.end();
   const inside = new Set(all.rows.filter((row) => row.region === 'EMEA').map((row) => row.name));
   return {
     emails: all.rows.map((row) => row.email),
     phones: all.rows.flatMap((row) => row.phone ?? []).filter((phone) => phone.length > 5),
-    foreignNames: all.rows.filter((row) => row.region !== 'EMEA' && !inside.has(row.name)).map((row) => row.name),
+    foreignNames: all.rows
+      .filter((row) => row.region !== 'EMEA' && !inside.has(row.name))
+      .map((row) => row.name),
   };
 }
 
@@ -78,10 +82,19 @@ const attempts: readonly [name: string, text: string][] = [
   ['temp table', 'create temp table t as select 1'],
   ['temp view', 'create temp view v as select * from customers'],
   ['function of her own', "create function public.f() returns int language sql as 'select 1'"],
-  ['DO', "do $$ declare r record; begin for r in select * from customers loop raise notice '%', r; end loop; end $$"],
-  ['DO on the base', "do $$ declare r record; begin for r in select * from public.customers loop raise notice '%', r; end loop; end $$"],
+  [
+    'DO',
+    "do $$ declare r record; begin for r in select * from customers loop raise notice '%', r; end loop; end $$",
+  ],
+  [
+    'DO on the base',
+    "do $$ declare r record; begin for r in select * from public.customers loop raise notice '%', r; end loop; end $$",
+  ],
   ['error in a cast', 'select email::int from customers'],
-  ['division in WHERE', "select id from customers where 1 / (case when region = 'APAC' then 0 else 1 end) > 0"],
+  [
+    'division in WHERE',
+    "select id from customers where 1 / (case when region = 'APAC' then 0 else 1 end) > 0",
+  ],
   ['cast in WHERE', 'select id from customers where name::int > 0'],
   ['whole row', 'select c::text from customers c'],
   ['row_to_json', 'select row_to_json(c) from customers c'],
@@ -90,11 +103,11 @@ const attempts: readonly [name: string, text: string][] = [
   ['lease table', 'select * from writ.lease'],
   ['forge a lease', "insert into writ.lease (login, principal) values (session_user, 'sam@acme.test')"],
   ['exempt herself', "insert into writ.exemption values ('ana@acme.test', 'own_region')"],
-  ['shadow the lookup', "set search_path = pg_temp, writ_public_direct; select * from customers"],
+  ['shadow the lookup', 'set search_path = pg_temp, writ_public_direct; select * from customers'],
   ['pg_read_file', "select pg_read_file('/etc/passwd')"],
   ['COPY PROGRAM', "copy (select 1) to program 'cat'"],
   ['dblink-ish', 'create extension dblink'],
-  ['currval', "select last_value from public.customers_id_seq"],
+  ['currval', 'select last_value from public.customers_id_seq'],
 ];
 
 describe('as ana, directly', () => {
@@ -103,9 +116,18 @@ describe('as ana, directly', () => {
     expect(foreignNames.length).toBeGreaterThan(10);
     for (const [name, text] of attempts) {
       const seen = await everything(ana, text);
-      expect(emails.find((email) => seen.includes(email)), name).toBeUndefined();
-      expect(phones.find((phone) => seen.includes(phone)), name).toBeUndefined();
-      expect(foreignNames.find((person) => seen.includes(`"${person}"`)), name).toBeUndefined();
+      expect(
+        emails.find((email) => seen.includes(email)),
+        name,
+      ).toBeUndefined();
+      expect(
+        phones.find((phone) => seen.includes(phone)),
+        name,
+      ).toBeUndefined();
+      expect(
+        foreignNames.find((person) => seen.includes(`"${person}"`)),
+        name,
+      ).toBeUndefined();
     }
   });
 
@@ -131,8 +153,13 @@ describe('as ana, directly', () => {
     await admin.end();
     expect(relations.length).toBeGreaterThan(2);
     expect(functions.length).toBeGreaterThan(0);
-    for (const { name } of relations) await expect(ana.query(`select * from public.${name.replace(/^public\./, '')}`), name).rejects.toMatchObject({ code: '42501' });
-    for (const { call } of functions) await expect(ana.query(`select ${call}`), call).rejects.toMatchObject({ code: '42501' });
+    for (const { name } of relations)
+      await expect(
+        ana.query(`select * from public.${name.replace(/^public\./, '')}`),
+        name,
+      ).rejects.toMatchObject({ code: '42501' });
+    for (const { call } of functions)
+      await expect(ana.query(`select ${call}`), call).rejects.toMatchObject({ code: '42501' });
   });
 
   test('she cannot connect to other databases, and changing her password opens nothing', async () => {
@@ -140,11 +167,19 @@ describe('as ana, directly', () => {
     const { default: pgModule } = await import('pg');
     const cluster = company.endpoints.clusters['main'];
     for (const database of ['postgres', 'template1']) {
-      const client = new pgModule.Client({ host: cluster?.host ?? '', port: cluster?.port ?? 0, database, user: credential.user, password: credential.password });
+      const client = new pgModule.Client({
+        host: cluster?.host ?? '',
+        port: cluster?.port ?? 0,
+        database,
+        user: credential.user,
+        password: credential.password,
+      });
       await expect(client.connect(), database).rejects.toMatchObject({ code: '42501' });
     }
     await ana.query(`alter role ${credential.user} password 'known-now'`).catch(() => undefined);
-    await expect(ana.query(`alter role ${credential.user} valid until 'infinity'`)).rejects.toMatchObject({ code: '42501' });
+    await expect(ana.query(`alter role ${credential.user} valid until 'infinity'`)).rejects.toMatchObject({
+      code: '42501',
+    });
   });
 });
 
@@ -155,9 +190,13 @@ describe('leases', () => {
     const admin = await company.admin();
     company.process.kill('SIGSTOP');
     try {
-      await admin.query("update writ.lease set expires_at = now() - interval '1 second' where login = $1", [client.credential.user]);
+      await admin.query("update writ.lease set expires_at = now() - interval '1 second' where login = $1", [
+        client.credential.user,
+      ]);
       await expect(client.query('select count(*) from customers')).rejects.toMatchObject({ code: '28000' });
-      await expect(client.query({ name: 'mine', text: 'select count(*) from customers' })).rejects.toMatchObject({ code: '28000' });
+      await expect(
+        client.query({ name: 'mine', text: 'select count(*) from customers' }),
+      ).rejects.toMatchObject({ code: '28000' });
       await expect(client.query('select count(*) from countries')).rejects.toMatchObject({ code: '28000' });
     } finally {
       company.process.kill('SIGCONT');
@@ -172,7 +211,9 @@ describe('leases', () => {
     expect((await company.writ('revoke', credential.id)).code).toBe(0);
     await expect(client.query('select count(*) from customers')).rejects.toThrow();
     const admin = await company.admin();
-    expect((await admin.query('select 1 from pg_roles where rolname = $1', [credential.user])).rows).toEqual([]);
+    expect((await admin.query('select 1 from pg_roles where rolname = $1', [credential.user])).rows).toEqual(
+      [],
+    );
     await admin.end();
   });
 });

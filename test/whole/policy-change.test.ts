@@ -34,9 +34,14 @@ describe('plan and apply', () => {
     const ana = await company.connect('ana@acme.test', 'shop');
     const omar = await company.connect('omar@acme.test', 'shop');
     const omarDirect = await company.connectDirect('omar@acme.test', 'shop');
-    const ended = new Promise<string>((resolve) => omar.once('error', (error: Error & { code?: string }) => resolve(error.code ?? error.message)));
+    const ended = new Promise<string>((resolve) =>
+      omar.once('error', (error: Error & { code?: string }) => resolve(error.code ?? error.message)),
+    );
     await omar.query('select 1');
-    change('analysts: { members: [ana@acme.test, omar@acme.test, sam@acme.test] }', 'analysts: { members: [ana@acme.test, sam@acme.test] }');
+    change(
+      'analysts: { members: [ana@acme.test, omar@acme.test, sam@acme.test] }',
+      'analysts: { members: [ana@acme.test, sam@acme.test] }',
+    );
     const plan = await company.writ('policy', 'plan');
     expect(plan.code).toBe(2);
     expect(plan.stdout).toMatch(/omar@acme\.test on shop\.public\.customers: loses .*SELECT/);
@@ -46,11 +51,15 @@ describe('plan and apply', () => {
     expect(await ended).toBe('57P01');
     await expect(omarDirect.query('select count(*) from customers')).rejects.toThrow();
     expect((await ana.query('select distinct region from customers')).rows).toEqual([{ region: 'EMEA' }]);
-    expect((await company.psql('omar@acme.test', 'shop', 'select 1')).stderr).toMatch(/no USE CATALOG on shop/);
+    expect((await company.psql('omar@acme.test', 'shop', 'select 1')).stderr).toMatch(
+      /no USE CATALOG on shop/,
+    );
     await ana.end();
     writeFileSync(file, sample);
     expect((await company.writ('policy', 'apply')).code).toBe(0);
-    expect((await company.psql('omar@acme.test', 'shop', 'select distinct region from customers')).stdout.trim()).toBe('APAC');
+    expect(
+      (await company.psql('omar@acme.test', 'shop', 'select distinct region from customers')).stdout.trim(),
+    ).toBe('APAC');
   });
 
   test('widened: the next statement of an open session obeys', async () => {
@@ -58,16 +67,27 @@ describe('plan and apply', () => {
     change('{ region: [EMEA] }', '{ region: [EMEA, AMER] }');
     expect((await company.writ('policy', 'plan')).code).toBe(2);
     expect((await company.writ('policy', 'apply')).code).toBe(0);
-    expect((await ana.query('select distinct region from customers order by 1')).rows.map((row) => row.region)).toEqual(['AMER', 'EMEA']);
+    expect(
+      (await ana.query('select distinct region from customers order by 1')).rows.map((row) => row.region),
+    ).toEqual(['AMER', 'EMEA']);
     await ana.end();
     writeFileSync(file, sample);
     expect((await company.writ('policy', 'apply')).code).toBe(0);
-    expect((await company.psql('ana@acme.test', 'shop', 'select distinct region from customers')).stdout.trim()).toBe('EMEA');
-    expect((await company.psql('ana@acme.test', 'lake', 'select distinct region from lake.sales.orders_history')).stdout.trim()).toBe('EMEA');
+    expect(
+      (await company.psql('ana@acme.test', 'shop', 'select distinct region from customers')).stdout.trim(),
+    ).toBe('EMEA');
+    expect(
+      (
+        await company.psql('ana@acme.test', 'lake', 'select distinct region from lake.sales.orders_history')
+      ).stdout.trim(),
+    ).toBe('EMEA');
   });
 
   test('broken YAML changes nothing and says where', async () => {
-    writeFileSync(file, `${sample}\n---\nkind: grants\ngrants:\n  - { on: shop, to: analysts, privileges: [SELEKT] }\n`);
+    writeFileSync(
+      file,
+      `${sample}\n---\nkind: grants\ngrants:\n  - { on: shop, to: analysts, privileges: [SELEKT] }\n`,
+    );
     const lint = await company.writ('policy', 'lint');
     expect(lint.code).toBe(1);
     expect(lint.stdout).toMatch(/sample\.yaml:\d+:\d+ error .*SELEKT/);
@@ -76,7 +96,9 @@ describe('plan and apply', () => {
     expect(apply.stderr).toMatch(/sample\.yaml:\d+:\d+/);
     writeFileSync(file, '{ this is: [not yaml');
     expect((await company.writ('policy', 'lint')).stdout).toMatch(/sample\.yaml:\d+:\d+/);
-    expect((await company.psql('ana@acme.test', 'shop', 'select distinct region from customers')).stdout.trim()).toBe('EMEA');
+    expect(
+      (await company.psql('ana@acme.test', 'shop', 'select distinct region from customers')).stdout.trim(),
+    ).toBe('EMEA');
     writeFileSync(file, sample);
     expect((await company.writ('policy', 'plan')).code).toBe(0);
   });
@@ -108,8 +130,13 @@ describe('with MODIFY given to analysts', () => {
 
   const foreign = async () => {
     const admin = await company.admin();
-    const { rows } = await admin.query('select md5(string_agg(c::text, $1 order by id)) as seen from public.customers c where region <> $2', ['|', 'EMEA']);
-    const { rows: one } = await admin.query("select id, email, name from public.customers where region = 'APAC' order by id limit 1");
+    const { rows } = await admin.query(
+      'select md5(string_agg(c::text, $1 order by id)) as seen from public.customers c where region <> $2',
+      ['|', 'EMEA'],
+    );
+    const { rows: one } = await admin.query(
+      "select id, email, name from public.customers where region = 'APAC' order by id limit 1",
+    );
     await admin.end();
     return { digest: rows[0].seen as string, hidden: one[0] as { id: number; email: string; name: string } };
   };
@@ -117,7 +144,10 @@ describe('with MODIFY given to analysts', () => {
   for (const door of ['gateway', 'direct'] as const) {
     test(`as ana through the ${door} door no hidden row is shown or moved`, async () => {
       const before = await foreign();
-      const ana = door === 'gateway' ? await company.connect('ana@acme.test', 'shop') : await company.connectDirect('ana@acme.test', 'shop');
+      const ana =
+        door === 'gateway'
+          ? await company.connect('ana@acme.test', 'shop')
+          : await company.connectDirect('ana@acme.test', 'shop');
       const insertTarget = door === 'gateway' ? 'customers' : 'writ_public_direct_insert.customers';
       const { id, email, name } = before.hidden;
       const tries = [
@@ -134,11 +164,17 @@ describe('with MODIFY given to analysts', () => {
         `with moved as (update customers set name = 'y' where id = ${id} returning *) select * from moved`,
       ];
       for (const text of tries) {
-        const seen = await ana.query(text).then((result) => JSON.stringify(result.rows), (error: Error) => `${error.message} ${JSON.stringify(error)}`);
+        const seen = await ana.query(text).then(
+          (result) => JSON.stringify(result.rows),
+          (error: Error) => `${error.message} ${JSON.stringify(error)}`,
+        );
         expect(seen, text).not.toContain(email);
         expect(seen, text).not.toContain(`"${name}"`);
       }
-      const returned = await ana.query('update customers set name = name returning email').then((result) => result.rows as { email: string }[], () => []);
+      const returned = await ana.query('update customers set name = name returning email').then(
+        (result) => result.rows as { email: string }[],
+        () => [],
+      );
       for (const row of returned) expect(row.email).toMatch(/^.\*\*\*@\*\*\*$/);
       await ana.end();
       expect((await foreign()).digest).toBe(before.digest);

@@ -38,7 +38,9 @@ const moved = (url: string, port: string) => {
 /** docs/differences.md: a hardened cluster's roles are listed as members of the role that holds what PUBLIC had. */
 const withoutDocumented = (answers: Answers): unknown =>
   JSON.parse(JSON.stringify(answers), (_key, value: unknown) =>
-    Array.isArray(value) ? value.filter((each: { role?: string } | null) => each?.role !== 'unmanaged_by_writ') : value,
+    Array.isArray(value)
+      ? value.filter((each: { role?: string } | null) => each?.role !== 'unmanaged_by_writ')
+      : value,
   );
 
 test('while governed: the same answers, and the policy still holds after their migrations', async () => {
@@ -52,10 +54,17 @@ test('while governed: the same answers, and the policy still holds after their m
 test('a role that is made after hardening connects as any other', async () => {
   const admin = await company.admin();
   await admin.query("create role newcomer login password 'p'");
-  await expect.poll(async () => {
-    const { rows } = await admin.query("select has_database_privilege('newcomer', 'shop', 'connect') as may");
-    return rows[0].may as boolean;
-  }, { timeout: 10_000 }).toBe(true);
+  await expect
+    .poll(
+      async () => {
+        const { rows } = await admin.query(
+          "select has_database_privilege('newcomer', 'shop', 'connect') as may",
+        );
+        return rows[0].may as boolean;
+      },
+      { timeout: 10_000 },
+    )
+    .toBe(true);
   await admin.query('drop role newcomer');
   await admin.end();
 });
@@ -67,7 +76,9 @@ test('uninstall leaves the catalogs as before the first apply, and the applicati
   expect(uninstalled.code).toBe(0);
   await expect(ana.query('select 1')).rejects.toThrow();
   expect(await catalogFingerprint(adminUrl, 'shop')).toEqual(untouched);
-  expect(await runUnmanagedSuite(adminUrl, roleUrls as Parameters<typeof runUnmanagedSuite>[1])).toEqual(before);
+  expect(await runUnmanagedSuite(adminUrl, roleUrls as Parameters<typeof runUnmanagedSuite>[1])).toEqual(
+    before,
+  );
   const after = await company.psql('ana@acme.test', 'shop', 'select 1 from customers');
   expect(after.code).not.toBe(0);
 });

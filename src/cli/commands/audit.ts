@@ -13,14 +13,26 @@ interface VerifyValue {
 /** query, verify. */
 export function auditCommands(program: Command, context: CliContext): void {
   const audit = program.command('audit').description('who did what, provably');
-  clientCommand(audit, 'query <sql>', 'ask the audit log, e.g. "select principal, statement from system.access.audit"').action(
+  clientCommand(
+    audit,
+    'query <sql>',
+    'ask the audit log, e.g. "select principal, statement from system.access.audit"',
+  ).action(
     action<[string], object>(context, async ({ api }, _options, text) => {
-      const value = await api.call<{ columns: string[]; rows: unknown[][] }>('POST', '/api/v1/audit/query', { sql: text });
-      return { value, text: `${formatTable(value.columns, value.rows)}\n(${plural(value.rows.length, 'row')})` };
+      const value = await api.call<{ columns: string[]; rows: unknown[][] }>('POST', '/api/v1/audit/query', {
+        sql: text,
+      });
+      return {
+        value,
+        text: `${formatTable(value.columns, value.rows)}\n(${plural(value.rows.length, 'row')})`,
+      };
     }),
   );
   clientCommand(audit, 'verify', 'check the chain of every record')
-    .option('--since <checkpoint>', 'writer:seq:chain noted earlier: proves that nothing before it was cut off')
+    .option(
+      '--since <checkpoint>',
+      'writer:seq:chain noted earlier: proves that nothing before it was cut off',
+    )
     .action(
       action<[], { since?: string }>(context, async ({ api }, options) => {
         const query = options.since === undefined ? '' : `?since=${encodeURIComponent(options.since)}`;

@@ -8,11 +8,24 @@ import { exitOf, formatError, formatTable } from '../output.ts';
 
 /** config settings | schema | example | check: what is not policy, explained by the code that reads it. */
 export function configCommands(program: Command, context: CliContext): void {
-  const config = program.command('config').description('settings and writ.yaml: everything that is not policy');
+  const config = program
+    .command('config')
+    .description('settings and writ.yaml: everything that is not policy');
   config
     .command('settings')
     .description('environment variables, their defaults and what they mean')
-    .action(() => context.print(formatTable(['variable', 'default', 'meaning'], settingsTable.map((row) => [row.name, row.name === 'WRIT_POLICIES' ? 'policies/' : row.default, row.sentence]))));
+    .action(() =>
+      context.print(
+        formatTable(
+          ['variable', 'default', 'meaning'],
+          settingsTable.map((row) => [
+            row.name,
+            row.name === 'WRIT_POLICIES' ? 'policies/' : row.default,
+            row.sentence,
+          ]),
+        ),
+      ),
+    );
   config
     .command('schema')
     .description('JSON Schema of writ.yaml, for editors')
@@ -30,7 +43,11 @@ export function configCommands(program: Command, context: CliContext): void {
         context.print(`${file} is fine`);
       } catch (thrown) {
         const error = toWritError(thrown);
-        context.printError(error.code === 'internal' ? `writ: cannot read ${file}: ${String(error.cause)}` : formatError(error));
+        context.printError(
+          error.code === 'internal'
+            ? `writ: cannot read ${file}: ${String(error.cause)}`
+            : formatError(error),
+        );
         context.exit(error.code === 'internal' ? 1 : exitOf(error.code));
       }
     });

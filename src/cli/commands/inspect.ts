@@ -27,22 +27,49 @@ function catalogCommands(catalog: Command, context: CliContext): void {
     action<[string | undefined], object>(context, async ({ api }, _options, name) => {
       const query = name === undefined ? '' : `?name=${encodeURIComponent(name)}`;
       const value = await api.call<{ securables: CatalogRow[] }>('GET', `/api/v1/catalog${query}`);
-      return { value, text: formatTable(['name', 'kind', 'owner'], value.securables.map((row) => [row.name, row.kind, row.owner])) };
+      return {
+        value,
+        text: formatTable(
+          ['name', 'kind', 'owner'],
+          value.securables.map((row) => [row.name, row.kind, row.owner]),
+        ),
+      };
     }),
   );
   clientCommand(catalog, 'describe <name>', 'columns, tags, filters and masks of a securable').action(
     action<[string], object>(context, async ({ api }, _options, name) => {
-      const value = await api.call<Description>('GET', `/api/v1/catalog/describe?name=${encodeURIComponent(name)}`);
-      const head = [`${value.name}  ${value.kind}${value.owner === undefined ? '' : `  owner ${value.owner}`}`];
+      const value = await api.call<Description>(
+        'GET',
+        `/api/v1/catalog/describe?name=${encodeURIComponent(name)}`,
+      );
+      const head = [
+        `${value.name}  ${value.kind}${value.owner === undefined ? '' : `  owner ${value.owner}`}`,
+      ];
       for (const filter of value.filters ?? []) head.push(`row filter ${filter}`);
-      const rows = (value.columns ?? []).map((column) => [column.name, column.type, Object.entries(column.tags).map(([k, v]) => `${k}=${v}`), column.masks]);
-      return { value, text: [...head, ...(rows.length > 0 ? [formatTable(['column', 'type', 'tags', 'masks'], rows)] : [])].join('\n') };
+      const rows = (value.columns ?? []).map((column) => [
+        column.name,
+        column.type,
+        Object.entries(column.tags).map(([k, v]) => `${k}=${v}`),
+        column.masks,
+      ]);
+      return {
+        value,
+        text: [
+          ...head,
+          ...(rows.length > 0 ? [formatTable(['column', 'type', 'tags', 'masks'], rows)] : []),
+        ].join('\n'),
+      };
     }),
   );
   clientCommand(catalog, 'discover <catalog>', 'look again at what the catalog holds').action(
     action<[string], object>(context, async ({ api }, _options, name) => {
-      const value = await api.call<{ tables: number; changed: boolean }>('POST', '/api/v1/catalog/discover', { catalog: name });
-      return { value, text: `${name}: ${plural(value.tables, 'table')}, ${value.changed ? 'changed' : 'unchanged'}` };
+      const value = await api.call<{ tables: number; changed: boolean }>('POST', '/api/v1/catalog/discover', {
+        catalog: name,
+      });
+      return {
+        value,
+        text: `${name}: ${plural(value.tables, 'table')}, ${value.changed ? 'changed' : 'unchanged'}`,
+      };
     }),
   );
 }
@@ -52,7 +79,13 @@ function sessionCommands(sessions: Command, context: CliContext): void {
     action(context, async ({ api }) => {
       const value = await api.call<{ sessions: Record<string, unknown>[] }>('GET', '/api/v1/sessions');
       const columns = ['id', 'principal', 'catalog', 'client', 'application', 'startedAt', 'statements'];
-      return { value, text: formatTable(columns, value.sessions.map((session) => columns.map((name) => session[name]))) };
+      return {
+        value,
+        text: formatTable(
+          columns,
+          value.sessions.map((session) => columns.map((name) => session[name])),
+        ),
+      };
     }),
   );
   clientCommand(sessions, 'kill <id>', 'end a session with 57P01').action(
@@ -75,16 +108,34 @@ interface FindingRow {
 function clusterCommands(cluster: Command, context: CliContext): void {
   clientCommand(cluster, 'ls', 'known clusters').action(
     action(context, async ({ api }) => {
-      const value = await api.call<{ clusters: { name: string; host: string; port: number; version: string }[] }>('GET', '/api/v1/clusters');
-      return { value, text: formatTable(['cluster', 'host', 'port', 'version'], value.clusters.map((c) => [c.name, c.host, c.port, c.version])) };
+      const value = await api.call<{
+        clusters: { name: string; host: string; port: number; version: string }[];
+      }>('GET', '/api/v1/clusters');
+      return {
+        value,
+        text: formatTable(
+          ['cluster', 'host', 'port', 'version'],
+          value.clusters.map((c) => [c.name, c.host, c.port, c.version]),
+        ),
+      };
     }),
   );
   clientCommand(cluster, 'doctor [cluster]', 'every way around the policy; exit 1 while one is open').action(
     action<[string | undefined], object>(context, async ({ api }, _options, name) => {
-      const value = await api.call<{ findings: FindingRow[] }>('POST', `/api/v1/clusters/${name ?? 'main'}/doctor`, {});
+      const value = await api.call<{ findings: FindingRow[] }>(
+        'POST',
+        `/api/v1/clusters/${name ?? 'main'}/doctor`,
+        {},
+      );
       const open = value.findings.filter((finding) => finding.severity !== 'reported' && !finding.accepted);
-      const lines = value.findings.map((f) => `${f.accepted ? 'accepted' : f.severity}  ${f.id}\n    ${f.title}: ${f.why}`);
-      return { value, text: lines.length === 0 ? 'nothing found' : lines.join('\n'), exit: open.length > 0 ? 1 : 0 };
+      const lines = value.findings.map(
+        (f) => `${f.accepted ? 'accepted' : f.severity}  ${f.id}\n    ${f.title}: ${f.why}`,
+      );
+      return {
+        value,
+        text: lines.length === 0 ? 'nothing found' : lines.join('\n'),
+        exit: open.length > 0 ? 1 : 0,
+      };
     }),
   );
   clientCommand(cluster, 'harden [cluster]', 'plan the closing of ways around; --apply does it')
@@ -92,12 +143,25 @@ function clusterCommands(cluster: Command, context: CliContext): void {
     .option('--only <id...>', 'only these findings')
     .option('--accept <id...>', 'leave these open, by name')
     .action(
-      action<[string | undefined], { apply?: boolean; only?: string[]; accept?: string[] }>(context, async ({ api }, options, name) => {
-        const body = { apply: options.apply === true, only: options.only, accept: options.accept };
-        const value = await api.call<{ operations: { words: string; sql: string }[]; applied: boolean }>('POST', `/api/v1/clusters/${name ?? 'main'}/harden`, body);
-        const lines = value.operations.flatMap((operation) => [operation.words, ...operation.sql.split('\n').map((line) => `      ${line}`)]);
-        const text = lines.length === 0 ? 'nothing to close' : [...lines, value.applied ? 'done' : 'planned; `--apply` does it'].join('\n');
-        return { value, text, exit: value.operations.length > 0 && !value.applied ? 2 : 0 };
-      }),
+      action<[string | undefined], { apply?: boolean; only?: string[]; accept?: string[] }>(
+        context,
+        async ({ api }, options, name) => {
+          const body = { apply: options.apply === true, only: options.only, accept: options.accept };
+          const value = await api.call<{ operations: { words: string; sql: string }[]; applied: boolean }>(
+            'POST',
+            `/api/v1/clusters/${name ?? 'main'}/harden`,
+            body,
+          );
+          const lines = value.operations.flatMap((operation) => [
+            operation.words,
+            ...operation.sql.split('\n').map((line) => `      ${line}`),
+          ]);
+          const text =
+            lines.length === 0
+              ? 'nothing to close'
+              : [...lines, value.applied ? 'done' : 'planned; `--apply` does it'].join('\n');
+          return { value, text, exit: value.operations.length > 0 && !value.applied ? 2 : 0 };
+        },
+      ),
     );
 }

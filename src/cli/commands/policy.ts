@@ -1,10 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { WritError } from '../../kernel/errors.ts';
-import type { PolicyFile } from '../../policy/model.ts';
-import { loadPolicyFiles } from '../../policy/load.ts';
 import { policyJsonSchema } from '../../policy/json-schema.ts';
-import { action, type CliContext, clientCommand, type Connection } from '../context.ts';
+import { loadPolicyFiles } from '../../policy/load.ts';
+import type { PolicyFile } from '../../policy/model.ts';
+import { action, type CliContext, type Connection, clientCommand } from '../context.ts';
 import { type Answer, plural } from '../output.ts';
 
 interface FindingValue {
@@ -43,22 +43,41 @@ interface PolicyOptions {
 
 /** lint, plan, apply, explain, who-can, schema. */
 export function policyCommands(program: Command, context: CliContext): void {
-  const policy = program.command('policy').description('the policy: files in git, compiled into every engine');
-  const withFolder = (command: Command) => command.option('--policies <folder>', "files to use instead of the instance's own folder");
-  withFolder(clientCommand(policy, 'lint', 'check the files; exit 1 on findings')).action(action<[], PolicyOptions>(context, lint));
-  withFolder(clientCommand(policy, 'plan', 'say who gains and loses what; exit 2 when something would change'))
+  const policy = program
+    .command('policy')
+    .description('the policy: files in git, compiled into every engine');
+  const withFolder = (command: Command) =>
+    command.option('--policies <folder>', "files to use instead of the instance's own folder");
+  withFolder(clientCommand(policy, 'lint', 'check the files; exit 1 on findings')).action(
+    action<[], PolicyOptions>(context, lint),
+  );
+  withFolder(
+    clientCommand(policy, 'plan', 'say who gains and loses what; exit 2 when something would change'),
+  )
     .option('--out <file>', 'save the plan for `policy apply FILE`')
     .action(action<[], PolicyOptions>(context, plan));
-  withFolder(clientCommand(policy, 'apply [plan]', 'bring the policy into force')).action(action<[string | undefined], PolicyOptions>(context, apply));
+  withFolder(clientCommand(policy, 'apply [plan]', 'bring the policy into force')).action(
+    action<[string | undefined], PolicyOptions>(context, apply),
+  );
   clientCommand(policy, 'explain <principal> <privilege> <securable>', 'why somebody may or may not').action(
-    action<[string, string, string], object>(context, async ({ api }, _options, principal, privilege, securable) => {
-      const value = await api.call<{ effect: string; text: string }>('POST', '/api/v1/policy/explain', { principal, privilege, securable });
-      return { value, text: value.text, exit: value.effect === 'allow' ? 0 : 1 };
-    }),
+    action<[string, string, string], object>(
+      context,
+      async ({ api }, _options, principal, privilege, securable) => {
+        const value = await api.call<{ effect: string; text: string }>('POST', '/api/v1/policy/explain', {
+          principal,
+          privilege,
+          securable,
+        });
+        return { value, text: value.text, exit: value.effect === 'allow' ? 0 : 1 };
+      },
+    ),
   );
   clientCommand(policy, 'who-can <privilege> <securable>', 'everybody who may').action(
     action<[string, string], object>(context, async ({ api }, _options, privilege, securable) => {
-      const value = await api.call<{ principals: string[] }>('POST', '/api/v1/policy/who-can', { privilege, securable });
+      const value = await api.call<{ principals: string[] }>('POST', '/api/v1/policy/who-can', {
+        privilege,
+        securable,
+      });
       return { value, text: value.principals.join('\n') };
     }),
   );
@@ -69,9 +88,20 @@ export function policyCommands(program: Command, context: CliContext): void {
 }
 
 async function lint({ api }: Connection, options: PolicyOptions): Promise<Answer> {
-  const value = await api.call<{ findings: FindingValue[] }>('POST', '/api/v1/policy/lint', await filesOf(options));
-  const lines = value.findings.map((f) => `${f.path}:${f.line}:${f.column} ${f.severity} ${f.rule} ${f.message}${f.hint === undefined ? '' : `\n    ${f.hint}`}`);
-  return { value, text: lines.length === 0 ? 'no findings' : lines.join('\n'), exit: lines.length === 0 ? 0 : 1 };
+  const value = await api.call<{ findings: FindingValue[] }>(
+    'POST',
+    '/api/v1/policy/lint',
+    await filesOf(options),
+  );
+  const lines = value.findings.map(
+    (f) =>
+      `${f.path}:${f.line}:${f.column} ${f.severity} ${f.rule} ${f.message}${f.hint === undefined ? '' : `\n    ${f.hint}`}`,
+  );
+  return {
+    value,
+    text: lines.length === 0 ? 'no findings' : lines.join('\n'),
+    exit: lines.length === 0 ? 0 : 1,
+  };
 }
 
 async function plan({ api }: Connection, options: PolicyOptions): Promise<Answer> {
@@ -80,12 +110,23 @@ async function plan({ api }: Connection, options: PolicyOptions): Promise<Answer
   return { value, text: formatPlan(value), exit: value.pending ? 2 : 0 };
 }
 
-async function apply({ api }: Connection, options: PolicyOptions, saved: string | undefined): Promise<Answer> {
+async function apply(
+  { api }: Connection,
+  options: PolicyOptions,
+  saved: string | undefined,
+): Promise<Answer> {
   const body = saved === undefined ? await filesOf(options) : readPlan(saved);
-  const value = await api.call<PlanValue & { sessionsEnded: number; partial: boolean }>('POST', '/api/v1/policy/apply', body);
+  const value = await api.call<PlanValue & { sessionsEnded: number; partial: boolean }>(
+    'POST',
+    '/api/v1/policy/apply',
+    body,
+  );
   const failed = value.clusters.filter((cluster) => cluster.error !== undefined);
   const lines = [value.summary, `in force: ${value.to}`, `${plural(value.sessionsEnded, 'session')} ended`];
-  for (const cluster of value.clusters) lines.push(`${cluster.cluster}/${cluster.catalog}: ${cluster.error ?? plural(cluster.operations.length, 'operation')}`);
+  for (const cluster of value.clusters)
+    lines.push(
+      `${cluster.cluster}/${cluster.catalog}: ${cluster.error ?? plural(cluster.operations.length, 'operation')}`,
+    );
   return { value, text: lines.join('\n'), exit: failed.length > 0 ? 3 : 0 };
 }
 
@@ -93,7 +134,10 @@ async function apply({ api }: Connection, options: PolicyOptions, saved: string 
 export function formatPlan(value: PlanValue): string {
   const lines = [value.summary];
   for (const change of value.changes) {
-    const parts = [change.gains.length > 0 ? `gains ${change.gains.join(', ')}` : '', change.loses.length > 0 ? `loses ${change.loses.join(', ')}` : ''];
+    const parts = [
+      change.gains.length > 0 ? `gains ${change.gains.join(', ')}` : '',
+      change.loses.length > 0 ? `loses ${change.loses.join(', ')}` : '',
+    ];
     lines.push(`  ${change.principal} on ${change.table}: ${parts.filter((part) => part !== '').join('; ')}`);
   }
   for (const cluster of value.clusters) lines.push(...formatClusterPlan(cluster));
@@ -101,7 +145,10 @@ export function formatPlan(value: PlanValue): string {
 }
 
 export function formatClusterPlan(cluster: ClusterPlanValue): string[] {
-  const lines = ['', `cluster ${cluster.cluster}, catalog ${cluster.catalog}: ${cluster.error ?? plural(cluster.operations.length, 'operation')}`];
+  const lines = [
+    '',
+    `cluster ${cluster.cluster}, catalog ${cluster.catalog}: ${cluster.error ?? plural(cluster.operations.length, 'operation')}`,
+  ];
   for (const reason of cluster.notEnforced) lines.push(`  not enforced: ${reason}`);
   for (const operation of cluster.operations) {
     lines.push(`  ${operation.words}`, ...operation.sql.split('\n').map((line) => `      ${line}`));
@@ -118,6 +165,10 @@ function readPlan(path: string): object {
     const { files, digest } = JSON.parse(readFileSync(path, 'utf8')) as PlanValue;
     return { files, digest };
   } catch (cause) {
-    throw new WritError('invalid_argument', { message: `${path} is no saved plan`, hint: 'make one with `writ policy plan --out FILE`', cause });
+    throw new WritError('invalid_argument', {
+      message: `${path} is no saved plan`,
+      hint: 'make one with `writ policy plan --out FILE`',
+      cause,
+    });
   }
 }

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import type { Command } from 'commander';
 import { processEnvironment } from '../../config/settings.ts';
 import { WritError } from '../../kernel/errors.ts';
-import { action, type CliContext, clientCommand, type Connection } from '../context.ts';
+import { action, type CliContext, type Connection, clientCommand } from '../context.ts';
 import { type Answer, formatTable } from '../output.ts';
 
 /** What `POST /api/v1/credentials` answers. */
@@ -28,7 +28,10 @@ export function signInCommands(program: Command, context: CliContext): void {
   clientCommand(program, 'token', 'print an OIDC token').action(
     action(context, async (connection) => {
       if (connection.as === undefined) {
-        throw new WritError('invalid_argument', { message: 'whose token?', hint: 'writ token --as ana@acme.test' });
+        throw new WritError('invalid_argument', {
+          message: 'whose token?',
+          hint: 'writ token --as ana@acme.test',
+        });
       }
       const token = await connection.token();
       return { value: { token }, text: token };
@@ -36,8 +39,14 @@ export function signInCommands(program: Command, context: CliContext): void {
   );
   clientCommand(program, 'whoami', 'who the gateway takes you for').action(
     action(context, async (connection) => {
-      const who = await connection.api.call<{ principal: string; groups: string[]; credential: string }>('GET', '/api/v1/whoami');
-      return { value: who, text: `${who.principal}${who.groups.length > 0 ? ` (${who.groups.join(', ')})` : ''}` };
+      const who = await connection.api.call<{ principal: string; groups: string[]; credential: string }>(
+        'GET',
+        '/api/v1/whoami',
+      );
+      return {
+        value: who,
+        text: `${who.principal}${who.groups.length > 0 ? ` (${who.groups.join(', ')})` : ''}`,
+      };
     }),
   );
   withCredentialOptions(clientCommand(program, 'credentials <catalog>', 'issue a short-lived credential'))
@@ -59,14 +68,26 @@ function withCredentialOptions(command: Command): Command {
 function credentialManagement(program: Command, context: CliContext): void {
   clientCommand(program, 'credentials-ls', 'list live credentials').action(
     action(context, async (connection) => {
-      const { credentials } = await connection.api.call<{ credentials: Record<string, unknown>[] }>('GET', '/api/v1/credentials');
+      const { credentials } = await connection.api.call<{ credentials: Record<string, unknown>[] }>(
+        'GET',
+        '/api/v1/credentials',
+      );
       const columns = ['id', 'principal', 'catalog', 'direct', 'issuedAt', 'expiresAt'];
-      return { value: credentials, text: formatTable(columns, credentials.map((c) => columns.map((name) => c[name]))) };
+      return {
+        value: credentials,
+        text: formatTable(
+          columns,
+          credentials.map((c) => columns.map((name) => c[name])),
+        ),
+      };
     }),
   );
   clientCommand(program, 'revoke <credential>', 'revoke a credential; its sessions end').action(
     action<[string], object>(context, async (connection, _options, id) => {
-      const value = await connection.api.call<object>('DELETE', `/api/v1/credentials/${encodeURIComponent(id)}`);
+      const value = await connection.api.call<object>(
+        'DELETE',
+        `/api/v1/credentials/${encodeURIComponent(id)}`,
+      );
       return { value, text: `revoked ${id}` };
     }),
   );
@@ -84,19 +105,39 @@ async function issue(connection: Connection, options: CredentialOptions, catalog
 }
 
 /** psql as the person would run it: credential in the environment of the child only, server verified by our CA. */
-async function psql(connection: Connection, options: CredentialOptions, catalog: string, args: string[]): Promise<Answer> {
-  const credential = JSON.parse((await issue(connection, { ...options, direct: false }, catalog)).text) as Credential;
+async function psql(
+  connection: Connection,
+  options: CredentialOptions,
+  catalog: string,
+  args: string[],
+): Promise<Answer> {
+  const credential = JSON.parse(
+    (await issue(connection, { ...options, direct: false }, catalog)).text,
+  ) as Credential;
   const { caFile } = connection.endpoints().postgres;
   const child = spawn('psql', args, {
     stdio: 'inherit',
     env: {
       ...processEnvironment(),
-      PGHOST: credential.host, PGPORT: String(credential.port), PGDATABASE: credential.database, PGUSER: credential.user,
-      PGPASSWORD: credential.password, PGSSLMODE: 'verify-ca', PGSSLROOTCERT: caFile,
+      PGHOST: credential.host,
+      PGPORT: String(credential.port),
+      PGDATABASE: credential.database,
+      PGUSER: credential.user,
+      PGPASSWORD: credential.password,
+      PGSSLMODE: 'verify-ca',
+      PGSSLROOTCERT: caFile,
     },
   });
   const code = await new Promise<number>((resolve, reject) => {
-    child.on('error', (cause) => reject(new WritError('not_found', { message: 'psql is not installed', hint: 'install the PostgreSQL client', cause })));
+    child.on('error', (cause) =>
+      reject(
+        new WritError('not_found', {
+          message: 'psql is not installed',
+          hint: 'install the PostgreSQL client',
+          cause,
+        }),
+      ),
+    );
     child.on('exit', (exit, signal) => resolve(exit ?? (signal === null ? 1 : 130)));
   });
   return { value: { exit: code }, text: '', exit: code === 0 ? 0 : 1 };

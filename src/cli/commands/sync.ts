@@ -15,14 +15,20 @@ export function syncCommands(program: Command, context: CliContext): void {
       const value = await api.call<{ clusters: ClusterPlanValue[] }>('POST', '/api/v1/sync/plan', {});
       const pending = value.clusters.some((cluster) => cluster.operations.length > 0);
       const failed = value.clusters.some((cluster) => cluster.error !== undefined);
-      return { value, text: value.clusters.flatMap(formatClusterPlan).join('\n').trim(), exit: failed ? 3 : pending ? 2 : 0 };
+      return {
+        value,
+        text: value.clusters.flatMap(formatClusterPlan).join('\n').trim(),
+        exit: failed ? 3 : pending ? 2 : 0,
+      };
     }),
   );
   clientCommand(sync, 'apply', 'repair drift from the policy in force').action(
     action(context, async ({ api }) => {
       const value = await api.call<{ clusters: ClusterPlanValue[] }>('POST', '/api/v1/sync/apply', {});
       const failed = value.clusters.some((cluster) => cluster.error !== undefined);
-      const lines = value.clusters.map((c) => `${c.cluster}/${c.catalog}: ${c.error ?? `${plural(c.operations.length, 'operation')} done`}`);
+      const lines = value.clusters.map(
+        (c) => `${c.cluster}/${c.catalog}: ${c.error ?? `${plural(c.operations.length, 'operation')} done`}`,
+      );
       return { value, text: lines.join('\n'), exit: failed ? 3 : 0 };
     }),
   );
@@ -30,11 +36,16 @@ export function syncCommands(program: Command, context: CliContext): void {
     action(context, async ({ api }) => {
       const value = await api.call<DriftValue>('POST', '/api/v1/sync/drift', {});
       const rows = value.findings.map((finding) => [finding.cluster, finding.severity, finding.summary]);
-      return { value, text: rows.length === 0 ? 'no drift' : formatTable(['cluster', 'severity', 'what'], rows), exit: rows.length === 0 ? 0 : 2 };
+      return {
+        value,
+        text: rows.length === 0 ? 'no drift' : formatTable(['cluster', 'severity', 'what'], rows),
+        exit: rows.length === 0 ? 0 : 2,
+      };
     }),
   );
   for (const verb of ['pause', 'resume'] as const) {
-    const what = verb === 'pause' ? "withdraw a table's views for a migration" : "make a paused table's views again";
+    const what =
+      verb === 'pause' ? "withdraw a table's views for a migration" : "make a paused table's views again";
     clientCommand(sync, `${verb} <table>`, what).action(
       action<[string], object>(context, async ({ api }, _options, table) => {
         const value = await api.call<{ table: string }>('POST', `/api/v1/sync/${verb}`, { table });
@@ -45,7 +56,10 @@ export function syncCommands(program: Command, context: CliContext): void {
   clientCommand(sync, 'uninstall <cluster>', 'remove everything that Writ made there').action(
     action<[string], object>(context, async ({ api }, _options, cluster) => {
       const value = await api.call<{ removed: string[] }>('POST', '/api/v1/sync/uninstall', { cluster });
-      return { value, text: `${cluster}: ${plural(value.removed.length, 'thing')} removed; nothing of ours is left` };
+      return {
+        value,
+        text: `${cluster}: ${plural(value.removed.length, 'thing')} removed; nothing of ours is left`,
+      };
     }),
   );
 }

@@ -19,7 +19,13 @@ export interface CredentialRouteOptions {
   readonly clock: Clock;
   /** Host and port of the gateway's Postgres door. */
   readonly door: () => { host: string; port: number };
-  readonly issueCompact: (request: { principal: Caller['principal']; catalog: SecurableName; expiresAt: number; purpose?: string; ticket?: string }) => { id: string; password: string };
+  readonly issueCompact: (request: {
+    principal: Caller['principal'];
+    catalog: SecurableName;
+    expiresAt: number;
+    purpose?: string;
+    ticket?: string;
+  }) => { id: string; password: string };
   readonly direct: DirectCredentials;
   /** Ways around the policy that are open to a login of ours: while there are any, direct credentials are refused. */
   readonly openPaths: (catalog: SecurableName) => Promise<readonly string[]>;
@@ -38,20 +44,37 @@ const issueInput = z.object({
 });
 
 const credentialValue = z.object({
-  id: z.string(), host: z.string(), port: z.number(), database: z.string(), user: z.string(), password: z.string(), expiresAt: z.string(),
+  id: z.string(),
+  host: z.string(),
+  port: z.number(),
+  database: z.string(),
+  user: z.string(),
+  password: z.string(),
+  expiresAt: z.string(),
 });
 
 export function credentialRoutes(options: CredentialRouteOptions): readonly Route[] {
   return [
     route({
-      method: 'post', path: '/api/v1/credentials', summary: 'Issue a short-lived credential for a catalog',
-      input: issueInput, output: credentialValue,
-      requires: { kind: 'privilege', privilege: 'USE CATALOG', on: (input) => parseSecurableName(input.catalog) },
+      method: 'post',
+      path: '/api/v1/credentials',
+      summary: 'Issue a short-lived credential for a catalog',
+      input: issueInput,
+      output: credentialValue,
+      requires: {
+        kind: 'privilege',
+        privilege: 'USE CATALOG',
+        on: (input) => parseSecurableName(input.catalog),
+      },
       run: (input, caller) => issue(options, input, caller),
     }),
     route({
-      method: 'get', path: '/api/v1/credentials', summary: 'Live credentials: your own, or all for who manages the metastore',
-      input: z.object({}), output: z.unknown(), requires: { kind: 'signed-in' },
+      method: 'get',
+      path: '/api/v1/credentials',
+      summary: 'Live credentials: your own, or all for who manages the metastore',
+      input: z.object({}),
+      output: z.unknown(),
+      requires: { kind: 'signed-in' },
       run: async (_input, caller) => {
         const filter = managesAll(options, caller) ? {} : { principal: caller.principal };
         const live = options.store.credentials({ ...filter, live: options.clock.now() });
@@ -59,26 +82,45 @@ export function credentialRoutes(options: CredentialRouteOptions): readonly Rout
       },
     }),
     route({
-      method: 'delete', path: '/api/v1/credentials/{id}', summary: 'Revoke a credential; its sessions end',
-      input: z.object({ id: z.string() }), output: z.unknown(), requires: { kind: 'signed-in' },
+      method: 'delete',
+      path: '/api/v1/credentials/{id}',
+      summary: 'Revoke a credential; its sessions end',
+      input: z.object({ id: z.string() }),
+      output: z.unknown(),
+      requires: { kind: 'signed-in' },
       run: (input, caller) => revoke(options, input.id, caller),
     }),
   ];
 }
 
-async function issue(options: CredentialRouteOptions, input: z.infer<typeof issueInput>, caller: Caller): Promise<z.infer<typeof credentialValue>> {
+async function issue(
+  options: CredentialRouteOptions,
+  input: z.infer<typeof issueInput>,
+  caller: Caller,
+): Promise<z.infer<typeof credentialValue>> {
   const catalog = parseSecurableName(input.catalog);
   const info = options.currentSnapshot().catalog.catalogs.get(catalog);
   if (info === undefined) throw new WritError('no_such_catalog', { message: `no catalog named ${catalog}` });
   const expiresAt = options.clock.now() + lifetime(input) * 1000;
-  const why = { ...(input.purpose === undefined ? {} : { purpose: input.purpose }), ...(input.ticket === undefined ? {} : { ticket: input.ticket }) };
+  const why = {
+    ...(input.purpose === undefined ? {} : { purpose: input.purpose }),
+    ...(input.ticket === undefined ? {} : { ticket: input.ticket }),
+  };
   await options.ensurePrincipal(caller.principal);
   const place = input.direct
     ? await issueDirect(options, { catalog, kind: info.kind, caller, expiresAt, why })
     : issueForDoor(options, { catalog, caller, expiresAt, why });
   options.audit.append({
-    kind: 'credential.issue', principal: caller.principal, credential: caller.credential, catalog, decision: 'allow',
-    client: { address: caller.address, application: 'http' }, credentialId: place.id, direct: input.direct, expiresAt, ...why,
+    kind: 'credential.issue',
+    principal: caller.principal,
+    credential: caller.credential,
+    catalog,
+    decision: 'allow',
+    client: { address: caller.address, application: 'http' },
+    credentialId: place.id,
+    direct: input.direct,
+    expiresAt,
+    ...why,
   });
   options.audit.flush();
   return { ...place, expiresAt: new Date(expiresAt).toISOString() };
@@ -97,10 +139,16 @@ function issueForDoor(options: CredentialRouteOptions, { catalog, caller, expire
   return { id, ...options.door(), database: catalog, user: caller.principal, password };
 }
 
-async function issueDirect(options: CredentialRouteOptions, request: Request & { kind: string }): Promise<Place> {
+async function issueDirect(
+  options: CredentialRouteOptions,
+  request: Request & { kind: string },
+): Promise<Place> {
   const { catalog, caller, expiresAt, why } = request;
   if (request.kind !== 'POSTGRES') {
-    throw new WritError('refused_on_purpose', { message: `${catalog} has no server of its own to connect to`, hint: 'leave out --direct' });
+    throw new WritError('refused_on_purpose', {
+      message: `${catalog} has no server of its own to connect to`,
+      hint: 'leave out --direct',
+    });
   }
   const open = await options.openPaths(catalog);
   if (open.length > 0) {
@@ -113,26 +161,57 @@ async function issueDirect(options: CredentialRouteOptions, request: Request & {
   const id = randomUUID().replaceAll('-', '').slice(0, 22);
   const made = await options.direct.issue({ id, principal: caller.principal, catalog, expiresAt });
   options.store.putCredential({
-    id, secretHash: '', principal: caller.principal, catalog, direct: true, login: made.user,
-    issuedAt: options.clock.now(), expiresAt, ...why,
+    id,
+    secretHash: '',
+    principal: caller.principal,
+    catalog,
+    direct: true,
+    login: made.user,
+    issuedAt: options.clock.now(),
+    expiresAt,
+    ...why,
   });
-  return { id, host: made.host, port: made.port, database: made.database, user: made.user, password: made.password };
+  return {
+    id,
+    host: made.host,
+    port: made.port,
+    database: made.database,
+    user: made.user,
+    password: made.password,
+  };
 }
 
 function lifetime(input: z.infer<typeof issueInput>): number {
   const most = input.direct ? lifetimeSeconds.directMost : lifetimeSeconds.most;
-  const asked = input.lifetimeSeconds ?? (input.direct ? lifetimeSeconds.directDefault : lifetimeSeconds.default);
-  if (asked > most) throw new WritError('invalid_argument', { message: `a ${input.direct ? 'direct ' : ''}credential lives ${most} seconds at most` });
+  const asked =
+    input.lifetimeSeconds ?? (input.direct ? lifetimeSeconds.directDefault : lifetimeSeconds.default);
+  if (asked > most)
+    throw new WritError('invalid_argument', {
+      message: `a ${input.direct ? 'direct ' : ''}credential lives ${most} seconds at most`,
+    });
   return asked;
 }
 
 async function revoke(options: CredentialRouteOptions, id: string, caller: Caller): Promise<object> {
   const credential = options.store.credential(id);
-  if (credential === undefined || (credential.principal !== caller.principal && !managesAll(options, caller))) {
-    throw new WritError('not_found', { message: `no credential ${id} of yours`, hint: '`writ credentials-ls` lists them' });
+  if (
+    credential === undefined ||
+    (credential.principal !== caller.principal && !managesAll(options, caller))
+  ) {
+    throw new WritError('not_found', {
+      message: `no credential ${id} of yours`,
+      hint: '`writ credentials-ls` lists them',
+    });
   }
   options.store.revokeCredential(id, options.clock.now());
-  options.audit.append({ kind: 'credential.revoke', principal: caller.principal, credential: caller.credential, catalog: credential.catalog, credentialId: id, direct: credential.direct });
+  options.audit.append({
+    kind: 'credential.revoke',
+    principal: caller.principal,
+    credential: caller.credential,
+    catalog: credential.catalog,
+    credentialId: id,
+    direct: credential.direct,
+  });
   options.onRevoked(credential);
   if (credential.login !== undefined) await options.direct.revoke(credential.login, credential.catalog);
   return { id, revoked: true };
@@ -144,6 +223,9 @@ function managesAll(options: CredentialRouteOptions, caller: Caller): boolean {
 
 function publicPart(credential: CredentialRecord): object {
   const { secretHash: _hash, issuedAt, expiresAt, ...rest } = credential;
-  return { ...rest, issuedAt: new Date(issuedAt).toISOString(), expiresAt: new Date(expiresAt).toISOString() };
+  return {
+    ...rest,
+    issuedAt: new Date(issuedAt).toISOString(),
+    expiresAt: new Date(expiresAt).toISOString(),
+  };
 }
-

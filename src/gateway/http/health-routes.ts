@@ -17,17 +17,52 @@ const open = { kind: 'nothing' } as const;
 export function healthRoutes({ audit, currentSnapshot, sessions }: HealthRouteOptions): readonly Route[] {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, prefix: 'writ_' });
-  new Gauge({ name: 'writ_sessions', help: 'Open client sessions.', registers: [registry], collect() { this.set(sessions()); } });
-  new Gauge({ name: 'writ_audit_writable', help: '1 while records can be written.', registers: [registry], collect() { this.set(audit.healthy() ? 1 : 0); } });
+  new Gauge({
+    name: 'writ_sessions',
+    help: 'Open client sessions.',
+    registers: [registry],
+    collect() {
+      this.set(sessions());
+    },
+  });
+  new Gauge({
+    name: 'writ_audit_writable',
+    help: '1 while records can be written.',
+    registers: [registry],
+    collect() {
+      this.set(audit.healthy() ? 1 : 0);
+    },
+  });
   return [
-    route({ method: 'get', path: '/healthz', summary: 'The process is up', input: z.object({}), output: z.unknown(), requires: open, run: async () => ({ status: 'ok' }) }),
     route({
-      method: 'get', path: '/readyz', summary: 'Statements can be decided and recorded', input: z.object({}), output: z.unknown(), requires: open,
+      method: 'get',
+      path: '/healthz',
+      summary: 'The process is up',
+      input: z.object({}),
+      output: z.unknown(),
+      requires: open,
+      run: async () => ({ status: 'ok' }),
+    }),
+    route({
+      method: 'get',
+      path: '/readyz',
+      summary: 'Statements can be decided and recorded',
+      input: z.object({}),
+      output: z.unknown(),
+      requires: open,
       run: async () => {
         if (!audit.healthy()) throw new WritError('record_not_writable');
         return { status: 'ready', policy: currentSnapshot().id };
       },
     }),
-    route({ method: 'get', path: '/metrics', summary: 'Prometheus metrics', input: z.object({}), output: z.string(), requires: open, run: () => registry.metrics() }),
+    route({
+      method: 'get',
+      path: '/metrics',
+      summary: 'Prometheus metrics',
+      input: z.object({}),
+      output: z.string(),
+      requires: open,
+      run: () => registry.metrics(),
+    }),
   ];
 }

@@ -1,5 +1,5 @@
 import { getConnInfo } from '@hono/node-server/conninfo';
-import { Hono, type Context } from 'hono';
+import { type Context, Hono } from 'hono';
 import { z } from 'zod';
 import type { AuditLog } from '../../audit/log-interface.ts';
 import { type Decision, formatDecision, formatReason } from '../../kernel/decision.ts';
@@ -25,11 +25,15 @@ const bodyLimit = 8 * 1024 * 1024;
 export function mount(routes: readonly Route[], options: MountOptions): Hono {
   const app = new Hono();
   for (const route of routes) {
-    app.on(route.method.toUpperCase(), route.path.replaceAll(/\{(\w+)\}/g, ':$1'), (c) => serve(route, c, options));
+    app.on(route.method.toUpperCase(), route.path.replaceAll(/\{(\w+)\}/g, ':$1'), (c) =>
+      serve(route, c, options),
+    );
   }
   const document = openApiDocument(routes);
   app.get('/openapi.json', (c) => c.json(document));
-  app.notFound((c) => renderError(c, new WritError('not_found', { message: `no route ${c.req.method} ${c.req.path}` })));
+  app.notFound((c) =>
+    renderError(c, new WritError('not_found', { message: `no route ${c.req.method} ${c.req.path}` })),
+  );
   app.onError((thrown, c) => {
     const error = toWritError(thrown);
     if (error.code === 'internal') options.logError(error);
@@ -70,11 +74,22 @@ async function authenticate(c: Context, options: MountOptions): Promise<Caller> 
   try {
     const identity = await options.authenticator.authenticate({ password: token });
     const { principal, credential } = identity;
-    return { principal, credential, operator: principal === operatorName && credential === 'operator', address };
+    return {
+      principal,
+      credential,
+      operator: principal === operatorName && credential === 'operator',
+      address,
+    };
   } catch (thrown) {
     const error = toWritError(thrown);
     const { message } = error;
-    options.audit.append({ kind: 'session.refused', decision: 'deny', client: { address, application: 'http' }, sqlstate: error.sqlstate, message });
+    options.audit.append({
+      kind: 'session.refused',
+      decision: 'deny',
+      client: { address, application: 'http' },
+      sqlstate: error.sqlstate,
+      message,
+    });
     throw error;
   }
 }
@@ -94,7 +109,8 @@ function decide(route: Route, input: unknown, caller: Caller, snapshot: Snapshot
 
 async function readInput(c: Context): Promise<unknown> {
   const length = Number(c.req.header('content-length') ?? 0);
-  if (length > bodyLimit) throw new WritError('too_large', { message: `a body is at most ${bodyLimit} bytes` });
+  if (length > bodyLimit)
+    throw new WritError('too_large', { message: `a body is at most ${bodyLimit} bytes` });
   const text = c.req.method === 'GET' ? '' : await c.req.text();
   if (Buffer.byteLength(text) > bodyLimit) throw new WritError('too_large');
   return { ...c.req.query(), ...parseJson(text), ...c.req.param() };
@@ -114,20 +130,38 @@ function parseJson(text: string): object {
 function parseInput(route: Route, raw: unknown): unknown {
   const parsed = route.input.safeParse(raw);
   if (parsed.success) return parsed.data;
-  throw new WritError('invalid_argument', { message: `${route.method.toUpperCase()} ${route.path}: ${z.prettifyError(parsed.error)}` });
+  throw new WritError('invalid_argument', {
+    message: `${route.method.toUpperCase()} ${route.path}: ${z.prettifyError(parsed.error)}`,
+  });
 }
 
 function record(
-  route: Route, c: Context, caller: Caller, decision: Decision | undefined, status: number, audit: AuditLog, error?: WritError,
+  route: Route,
+  c: Context,
+  caller: Caller,
+  decision: Decision | undefined,
+  status: number,
+  audit: AuditLog,
+  error?: WritError,
 ): void {
   if (route.method === 'get' && status < 400) return;
   audit.append({
-    kind: 'http.request', method: c.req.method, path: c.req.path, status,
-    principal: caller.principal, credential: caller.credential,
+    kind: 'http.request',
+    method: c.req.method,
+    path: c.req.path,
+    status,
+    principal: caller.principal,
+    credential: caller.credential,
     client: { address: caller.address, application: 'http' },
     decision: error?.code === 'permission_denied' ? 'deny' : 'allow',
     ...(decision === undefined ? {} : { reasons: decision.because.map(formatReason) }),
-    ...(error === undefined ? {} : { sqlstate: error.sqlstate, message: error.message, reasons: error.detail === undefined ? [] : [error.detail] }),
+    ...(error === undefined
+      ? {}
+      : {
+          sqlstate: error.sqlstate,
+          message: error.message,
+          reasons: error.detail === undefined ? [] : [error.detail],
+        }),
   });
 }
 

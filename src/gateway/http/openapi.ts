@@ -11,24 +11,51 @@ export function openApiDocument(routes: readonly Route[]): object {
   }
   return {
     openapi: '3.1.0',
-    info: { title: 'Writ', version: '1', description: 'One policy, enforced in every engine, for every client.' },
+    info: {
+      title: 'Writ',
+      version: '1',
+      description: 'One policy, enforced in every engine, for every client.',
+    },
     components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } },
     paths,
   };
 }
 
 function operation(route: Route): object {
-  const schema = z.toJSONSchema(route.input, { io: 'input', unrepresentable: 'any' }) as { properties?: Record<string, object>; required?: string[] };
+  const schema = z.toJSONSchema(route.input, { io: 'input', unrepresentable: 'any' }) as {
+    properties?: Record<string, object>;
+    required?: string[];
+  };
   const inPath = [...route.path.matchAll(/\{(\w+)\}/g)].map((match) => match[1] ?? '');
   const rest = Object.entries(schema.properties ?? {}).filter(([name]) => !inPath.includes(name));
-  const parameter = (place: string) => ([name, of]: readonly [string, object]) => ({
-    name, in: place, required: place === 'path' || (schema.required ?? []).includes(name), schema: of,
-  });
-  const pathParameters = inPath.map((name) => [name, schema.properties?.[name] ?? { type: 'string' }] as const).map(parameter('path'));
+  const parameter =
+    (place: string) =>
+    ([name, of]: readonly [string, object]) => ({
+      name,
+      in: place,
+      required: place === 'path' || (schema.required ?? []).includes(name),
+      schema: of,
+    });
+  const pathParameters = inPath
+    .map((name) => [name, schema.properties?.[name] ?? { type: 'string' }] as const)
+    .map(parameter('path'));
   const query = route.method === 'get' ? rest.map(parameter('query')) : [];
-  const body = route.method === 'get' || rest.length === 0 ? {} : {
-    requestBody: { content: { 'application/json': { schema: { type: 'object', properties: Object.fromEntries(rest), required: (schema.required ?? []).filter((name) => !inPath.includes(name)) } } } },
-  };
+  const body =
+    route.method === 'get' || rest.length === 0
+      ? {}
+      : {
+          requestBody: {
+            content: {
+              'application/json': {
+                schema: {
+                  type: 'object',
+                  properties: Object.fromEntries(rest),
+                  required: (schema.required ?? []).filter((name) => !inPath.includes(name)),
+                },
+              },
+            },
+          },
+        };
   const open = route.requires.kind === 'nothing';
   return {
     summary: route.summary,
@@ -37,7 +64,10 @@ function operation(route: Route): object {
     parameters: [...pathParameters, ...query],
     ...body,
     responses: {
-      200: { description: 'as asked', content: { 'application/json': { schema: z.toJSONSchema(route.output, { unrepresentable: 'any' }) } } },
+      200: {
+        description: 'as asked',
+        content: { 'application/json': { schema: z.toJSONSchema(route.output, { unrepresentable: 'any' }) } },
+      },
       default: { description: 'error_code, message, detail, hint, sqlstate' },
     },
   };

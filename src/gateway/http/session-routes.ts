@@ -31,15 +31,28 @@ export function sessionRoutes(options: SessionRouteOptions): readonly Route[] {
   };
   return [
     route({
-      method: 'get', path: '/api/v1/sessions', summary: 'Open sessions', input: z.object({}), output: z.unknown(), requires: { kind: 'signed-in' },
+      method: 'get',
+      path: '/api/v1/sessions',
+      summary: 'Open sessions',
+      input: z.object({}),
+      output: z.unknown(),
+      requires: { kind: 'signed-in' },
       run: async (_input, caller) => ({ sessions: visible(caller) }),
     }),
     route({
-      method: 'delete', path: '/api/v1/sessions/{id}', summary: 'End a session with 57P01', input: z.object({ id: z.string() }), output: z.unknown(), requires: { kind: 'signed-in' },
+      method: 'delete',
+      path: '/api/v1/sessions/{id}',
+      summary: 'End a session with 57P01',
+      input: z.object({ id: z.string() }),
+      output: z.unknown(),
+      requires: { kind: 'signed-in' },
       run: async (input, caller) => {
         const found = visible(caller).find((session) => session.id === input.id);
         if (found === undefined || !options.kill(found.id, `ended by ${caller.principal}`)) {
-          throw new WritError('not_found', { message: `no open session ${input.id}`, hint: '`writ sessions ls` lists them' });
+          throw new WritError('not_found', {
+            message: `no open session ${input.id}`,
+            hint: '`writ sessions ls` lists them',
+          });
         }
         return { id: found.id, ended: true };
       },

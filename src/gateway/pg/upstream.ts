@@ -39,17 +39,15 @@ export interface Upstream {
 
 /** @throws unreachable, or the server's own refusal with its SQLSTATE */
 export async function openUpstream(options: UpstreamOptions): Promise<Upstream> {
-  try {
-    const upstream = await openBackend(options);
-    await options.login.opened().catch((error: unknown) => {
-      upstream.socket.destroy();
-      throw error;
-    });
-    return upstream;
-  } catch (error) {
+  const upstream = await openBackend(options).catch(async (error: unknown) => {
     await options.login.opened().catch(() => {});
     throw error;
-  }
+  });
+  await options.login.opened().catch((error: unknown) => {
+    upstream.socket.destroy();
+    throw error;
+  });
+  return upstream;
 }
 
 async function openBackend(options: UpstreamOptions): Promise<Upstream> {
