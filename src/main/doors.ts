@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { serve } from '@hono/node-server';
 import type { Logger } from 'pino';
+import { actingAs } from '../audit/acting.ts';
 import type { OpenAuditLog } from '../audit/log.ts';
 import type { CredentialRecord } from '../catalog/model.ts';
 import type { CatalogStore } from '../catalog/store.ts';
@@ -34,7 +36,7 @@ import {
 import type { InForce } from '../rolesync/in-force.ts';
 import { policyRoutes } from '../rolesync/policy-routes.ts';
 import { syncRoutes } from '../rolesync/sync-routes.ts';
-import type { Closer, InstanceConfig } from './instance.ts';
+import type { Closer, InstanceConfig } from './parts.ts';
 import { keepWatch } from './watch.ts';
 
 // The right half of the instance: engines that run people's SQL, sign-in, the Postgres door and HTTP.
@@ -68,7 +70,7 @@ export async function openDoors(options: DoorsOptions): Promise<{ httpPort: numb
     audit,
     accepted: openAcceptedPaths(join(config.home, 'accepted-paths.json')),
   };
-  if (inForce.first) await firstApply(options, doctors);
+  await firstApply(options, doctors);
   const logins = await options.openLogins();
   const authenticator = openAuthenticator({
     store,
@@ -122,16 +124,27 @@ export async function openDoors(options: DoorsOptions): Promise<{ httpPort: numb
   return { httpPort, pgPort: door.port };
 }
 
-/** The first start brings the policy into force, and closes ways around where the cluster is ours. */
-async function firstApply({ config, inForce }: DoorsOptions, doctors: DoctorRouteOptions): Promise<void> {
+/**
+ * The first start brings the policy into force, and closes ways around where the cluster is ours. A start that was
+ * killed half-way was not the first; a cluster that was let go (`sync uninstall`) stays so.
+ */
+async function firstApply(
+  { config, inForce, audit }: DoorsOptions,
+  doctors: DoctorRouteOptions,
+): Promise<void> {
+  const done = join(config.home, 'applied');
+  if (!inForce.first && existsSync(done)) return;
   const applied = await inForce.apply(systemActor);
   const failed = applied.catalogs.find((each) => each.error !== undefined);
   if (failed?.error !== undefined) throw failed.error;
-  if (!config.hardenOnFirstStart) return;
-  for (const info of inForce.current().catalog.catalogs.values()) {
-    if (info.kind === 'POSTGRES')
-      await hardenCatalog(doctors, info, { accepted: new Set(), picked: undefined, apply: true });
-  }
+  const catalogs = [...inForce.current().catalog.catalogs.values()].filter(
+    (info) => info.kind === 'POSTGRES',
+  );
+  const choice = { accepted: new Set<string>(), picked: undefined, apply: true };
+  if (config.hardenOnFirstStart)
+    for (const info of catalogs)
+      await hardenCatalog({ ...doctors, audit: actingAs(audit, systemActor) }, info, choice);
+  writeFileSync(done, '');
 }
 
 /** Whoever may see or do less than before: sessions end with 57P01, backends of direct credentials are terminated. */

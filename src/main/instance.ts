@@ -1,12 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Logger, pino } from 'pino';
+import { pino } from 'pino';
 import { openAuditLog } from '../audit/log.ts';
-import type { CatalogInfo } from '../catalog/model.ts';
 import { openSqliteStore } from '../catalog/sqlite-store.ts';
 import type { CatalogStore } from '../catalog/store.ts';
-import type { LogLevel } from '../config/settings.ts';
 import type { Cluster } from '../fleet/cluster.ts';
 import { openDirectCredentials } from '../fleet/direct-credentials.ts';
 import { openGatewayLogins } from '../fleet/gateway-logins.ts';
@@ -20,38 +18,15 @@ import { systemCatalog } from '../lake/system-catalog.ts';
 import { loadPolicyFiles } from '../policy/load.ts';
 import { openInForce } from '../rolesync/in-force.ts';
 import { openDoors } from './doors.ts';
+import type { Closer, InstanceConfig } from './parts.ts';
 
 // Opens the rooms from left to right and closes them in reverse. Nothing here decides anything.
-
-export interface InstanceConfig {
-  readonly home: string;
-  readonly logLevel: LogLevel;
-  readonly httpPort: number;
-  readonly pgPort: number;
-  /** Folder of policy files. */
-  readonly policies: string;
-  readonly clusters: readonly { readonly name: string; readonly adminUrl: string }[];
-  readonly catalogs: readonly CatalogInfo[];
-  /** `formerly`: URLs under which the same issuer stood before; its subjects are moved. */
-  readonly issuers: readonly {
-    readonly issuer: string;
-    readonly audience: string;
-    readonly formerly?: readonly string[];
-  }[];
-  readonly tls: { readonly certificate: string; readonly key: string };
-  /** Plaintext from loopback addresses (`writ dev` only). */
-  readonly allowPlaintextLoopback: boolean;
-  /** Whether the first start applies the policy and hardens the clusters (`writ dev` owns its cluster). */
-  readonly hardenOnFirstStart: boolean;
-}
 
 export interface Instance {
   readonly httpPort: number;
   readonly pgPort: number;
   close(): Promise<void>;
 }
-
-export type Closer = () => void | Promise<void>;
 
 /** @throws what the rooms throw; whatever was opened until then is closed again. */
 export async function openInstance(config: InstanceConfig): Promise<Instance> {
@@ -168,5 +143,3 @@ function kept(file: string, make: () => string): string {
   writeFileSync(file, `${value}\n`, { mode: 0o600 });
   return value;
 }
-
-export type { Logger };

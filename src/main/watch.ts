@@ -7,7 +7,7 @@ import type { Clock } from '../kernel/clock.ts';
 import { toWritError } from '../kernel/errors.ts';
 import type { Snapshot } from '../policy/model.ts';
 import { joinUnmanaged } from '../rolesync/harden.ts';
-import type { Closer } from './instance.ts';
+import type { Closer } from './parts.ts';
 
 export interface WatchOptions {
   readonly direct: DirectCredentials;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { actingAs } from '../audit/acting.ts';
 import type { AuditLog } from '../audit/log-interface.ts';
 import type { CatalogInfo } from '../catalog/model.ts';
 import type { Cluster } from '../fleet/cluster.ts';
@@ -57,13 +58,14 @@ export function doctorRoutes(options: DoctorRouteOptions): readonly Route[] {
         only: z.array(z.string()).optional(),
         accept: z.array(z.string()).optional(),
       }),
-      run: async (input) => {
+      run: async (input, caller) => {
+        const acting = { ...options, audit: actingAs(options.audit, caller) };
         if (input.accept !== undefined) options.accepted.accept(input.name, input.accept);
         const accepted = options.accepted.of(input.name);
         const picked = input.only === undefined ? undefined : new Set(input.only);
         const operations = await Promise.all(
           catalogsOf(options, input.name).map((info) =>
-            hardenCatalog(options, info, { accepted, picked, apply: input.apply }),
+            hardenCatalog(acting, info, { accepted, picked, apply: input.apply }),
           ),
         );
         return { operations: operations.flat(), applied: input.apply };
