@@ -38,17 +38,25 @@ function canonicalObject(value: object): string {
  */
 export function canonicalEvent(event: AuditEvent): string {
   // One native call over a sorted copy: measured a quarter to a third faster than canonicalJson, on the hot path.
-  const text = JSON.stringify(sortedCopy(event));
+  return canonicalText(sortedCopy(event));
+}
+
+/** The text of a value whose keys are sorted. */
+export function canonicalText(sorted: unknown): string {
+  const text = JSON.stringify(sorted);
   return text.includes('#') ? text.replaceAll('#', '\\u0023') : text;
+}
+
+/** One field of an event, with its keys sorted. */
+export function canonicalField(value: unknown): unknown {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? sortedCopy(value) : value;
 }
 
 function sortedCopy(fields: object): object {
   const source = fields as Record<string, unknown>;
   const copy: Record<string, unknown> = {};
   for (const key of Object.keys(source).sort()) {
-    const value = source[key];
-    const nested = typeof value === 'object' && value !== null && !Array.isArray(value);
-    copy[key] = nested ? sortedCopy(value) : value;
+    copy[key] = canonicalField(source[key]);
   }
   return copy;
 }

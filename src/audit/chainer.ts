@@ -60,6 +60,11 @@ export class Chainer {
     return this.#batch.subarray(0, this.#used);
   }
 
+  /** How many bytes that is. */
+  get batched(): number {
+    return this.#used;
+  }
+
   /** The batch is written: its end is the tip. */
   commit(): void {
     this.#committed = { seq: this.#seq, chain: this.#chain };

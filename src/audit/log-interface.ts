@@ -12,7 +12,7 @@ export type NewEvent = AuditEvent extends infer E
 
 /**
  * The append-only, hash-chained record. `append` queues; everything queued in one turn of the event loop is written by
- * one system call, in order. A caller that may not go on before the record exists awaits `written` or calls `flush`.
+ * one system call, in order. A statement's end may wait a few milliseconds for what comes next. A caller that may not go on before the record exists awaits `written` or calls `flush`.
  */
 export interface AuditLog {
   /** @throws record_not_writable when an earlier write failed and has not been made good. */

@@ -6,6 +6,7 @@ import { canonicalEvent } from './canonical.ts';
 import { Chainer, type RandomFill, type Tip } from './chainer.ts';
 import type { AuditEvent } from './event.ts';
 import type { AuditLog, NewEvent, Place } from './log-interface.ts';
+import { payloadOf } from './payload.ts';
 import { redactEvent } from './redact.ts';
 import { checkWriterName } from './segment.ts';
 import { type Durability, SegmentWriter } from './segment-writer.ts';
@@ -31,6 +32,8 @@ export type OpenAuditLog = AuditLog & { tip(): Tip & { readonly writer: string }
 const defaultSegmentBytes = 64 * 1024 * 1024;
 /** A batch is written when it has grown to this, without waiting for the turn to end. */
 const batchBytes = 1024 * 1024;
+/** Milliseconds that an end may wait for a begin to ride along with: nobody waits for it, and a lost one is a finding. */
+const endPatience = 5;
 /** Milliseconds between two tries to write again after a failure. */
 const probeInterval = 250;
 
@@ -56,6 +59,8 @@ class SegmentedLog implements AuditLog {
   readonly #unlock: () => void;
   readonly #waiting = new Waiting();
   #scheduled: NodeJS.Immediate | undefined;
+  /** Writes what was put off. */
+  #later: NodeJS.Timeout | undefined;
   #broken:
     | {
         readonly error: WritError;
@@ -101,6 +106,7 @@ class SegmentedLog implements AuditLog {
 
   whenWritten(place: Place, then: (error: Error | undefined) => void): void {
     this.#waiting.add(place, then);
+    if (this.#chainer.batched > 0) this.#soon();
   }
 
   isWritten(place: Place): boolean {
@@ -131,6 +137,7 @@ class SegmentedLog implements AuditLog {
     } finally {
       this.#closed = true;
       clearImmediate(this.#scheduled);
+      clearTimeout(this.#later);
       this.#unlock();
     }
     if (!written) throw this.#failure();
@@ -138,22 +145,38 @@ class SegmentedLog implements AuditLog {
 
   #add(event: NewEvent): Place {
     const whole = { ...event, id: this.#uuid(), time: this.#options.clock.now() } as AuditEvent;
-    const redacted = redactEvent(whole);
-    this.#chainer.add(canonicalEvent(this.#options.redactHook?.(redacted) ?? redacted));
+    this.#chainer.add(this.#payload(whole));
     const place = this.#waiting.next();
-    if (this.#chainer.batch().length >= batchBytes) this.#writeBatch();
-    else this.#scheduled ??= setImmediate(() => this.#writeBatch());
+    if (this.#chainer.batched >= batchBytes) this.#writeBatch();
+    else if (event.kind === 'statement.end') this.#eventually();
+    else this.#soon();
     return place;
+  }
+
+  #payload(event: AuditEvent): string {
+    const { redactHook } = this.#options;
+    if (redactHook !== undefined) return canonicalEvent(redactHook(redactEvent(event)));
+    return payloadOf(event) ?? canonicalEvent(redactEvent(event));
+  }
+
+  #soon(): void {
+    this.#scheduled ??= setImmediate(() => this.#writeBatch());
+  }
+
+  #eventually(): void {
+    this.#later ??= setTimeout(() => {
+      this.#later = undefined;
+      this.#writeBatch();
+    }, endPatience);
   }
 
   /** @returns whether everything that was batched is written */
   #writeBatch(): boolean {
     clearImmediate(this.#scheduled);
     this.#scheduled = undefined;
-    const batch = this.#chainer.batch();
-    if (batch.length === 0) return true;
+    if (this.#chainer.batched === 0) return true;
     try {
-      this.#writer.write(batch, this.#chainer.tip());
+      this.#writer.write(this.#chainer.batch(), this.#chainer.tip());
     } catch (cause) {
       this.#fail(cause);
       return false;

@@ -30,9 +30,14 @@ export function redactEvent(event: AuditEvent, limits: RedactLimits = defaultLim
 function redactFields(fields: object, limits: RedactLimits): object {
   const clean: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(fields)) {
-    clean[key] = key === 'statement' ? redactStatement(value, limits) : redactValue(value, limits);
+    clean[key] = redactField(key, value, limits);
   }
   return clean;
+}
+
+/** One field of an event. */
+export function redactField(key: string, value: unknown, limits: RedactLimits): unknown {
+  return key === 'statement' ? redactStatement(value, limits) : redactValue(value, limits);
 }
 
 function redactStatement(value: unknown, limits: RedactLimits): unknown {

@@ -76,6 +76,8 @@ export interface Answered {
   readonly unrun: readonly Run[];
 }
 
+const none: readonly never[] = [];
+
 export class Expectations {
   #queue: Expectation[] = [];
   #first = 0;
@@ -130,7 +132,7 @@ export class Expectations {
     if (step === undefined) return undefined;
     const ended = step === 'more' || step === 'done' ? undefined : this.running();
     if (type === 'G') this.#copyIn = true;
-    const base = { step, head, ended, skipped: [], unrun: [] };
+    const base = { step, head, ended, skipped: none, unrun: none };
     switch (step) {
       case 'more':
         return base;
@@ -143,7 +145,8 @@ export class Expectations {
         this.#shift();
         return base;
       case 'done': {
-        const unrun = head.kind === 'query' ? head.runs.slice(this.#step) : [];
+        const unrun =
+          head.kind === 'query' && this.#step < head.runs.length ? head.runs.slice(this.#step) : none;
         this.#shift();
         return { ...base, unrun };
       }

@@ -100,8 +100,8 @@ export class Frontend {
   /** Everything handled since the last call, or undefined when there is nothing. */
   take(): Outgoing | undefined {
     if (this.#out.length === 0) return undefined;
-    const [only, ...others] = this.#out;
-    const bytes = only !== undefined && others.length === 0 ? only : Buffer.concat(this.#out);
+    const [only] = this.#out;
+    const bytes = only !== undefined && this.#out.length === 1 ? only : Buffer.concat(this.#out);
     const place = this.#place;
     this.#out = [];
     this.#place = undefined;

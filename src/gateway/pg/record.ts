@@ -57,27 +57,29 @@ export class SessionRecord {
   /** @throws record_not_writable */
   beginStatement(part: GovernedPart, policyVersion: string, refusal?: WritError): { run: Run; place: Place } {
     const statementId = randomUUID();
-    const place = this.#log.append({
-      kind: 'statement.begin',
+    const event: NewEvent = {
       ...this.#common,
+      kind: 'statement.begin',
       statementId,
       statement: part.redacted,
       command: part.command,
       tables: part.tables,
       columns: part.columns,
       decision: refusal === undefined ? part.decision.effect : 'deny',
-      reasons: part.decision.because.map(formatReason),
+      reasons: reasonsOf(part),
       policyVersion,
-      ...(refusal === undefined ? {} : { sqlstate: refusal.sqlstate, message: refusal.message }),
-    });
+    };
+    const place = this.#log.append(
+      refusal === undefined ? event : { ...event, sqlstate: refusal.sqlstate, message: refusal.message },
+    );
     this.statements += 1;
     return { run: { statementId, part, startedAt: this.#clock.now(), rows: 0, bytes: 0 }, place };
   }
 
   endStatement(run: Run, outcome: Outcome): void {
     this.#tryAppend({
-      kind: 'statement.end',
       ...this.#common,
+      kind: 'statement.end',
       statementId: run.statementId,
       durationMs: this.#clock.now() - run.startedAt,
       bytes: run.bytes,
@@ -103,6 +105,17 @@ export class SessionRecord {
       // The log itself reports that it cannot be written.
     }
   }
+}
+
+const formatted = new WeakMap<GovernedPart, readonly string[]>();
+
+/** A part is recorded as often as its text is sent: its reasons are put into words once. */
+function reasonsOf(part: GovernedPart): readonly string[] {
+  const known = formatted.get(part);
+  if (known !== undefined) return known;
+  const reasons = part.decision.because.map(formatReason);
+  formatted.set(part, reasons);
+  return reasons;
 }
 
 /** `SELECT 5` → 5, `INSERT 0 3` → 3, `COPY 7` → 7; undefined where the tag has no count. */

@@ -65,7 +65,8 @@ export class BackendScanner {
     this.#passing -= at;
     let passedFrom = 0;
     const passTo = (end: number): void => {
-      if (end > passedFrom) out.push(bytes.subarray(passedFrom, end));
+      if (end <= passedFrom) return;
+      out.push(end - passedFrom === bytes.length ? bytes : bytes.subarray(passedFrom, end));
     };
     while (at < bytes.length) {
       const left = bytes.length - at;

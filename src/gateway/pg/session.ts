@@ -210,9 +210,10 @@ export class RelaySession implements LiveSession {
       return;
     }
     try {
-      const [first, ...rest] = this.#scanner.push(chunk);
-      if (first !== undefined && !this.#client.destroyed) {
-        const bytes = rest.length === 0 ? first : Buffer.concat([first, ...rest]);
+      const pieces = this.#scanner.push(chunk);
+      const [only] = pieces;
+      if (only !== undefined && !this.#client.destroyed) {
+        const bytes = pieces.length === 1 ? only : Buffer.concat(pieces);
         if (!this.#client.write(bytes)) this.#server.pause();
       }
     } catch (thrown) {
