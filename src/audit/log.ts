@@ -144,8 +144,7 @@ class SegmentedLog implements AuditLog {
   }
 
   #add(event: NewEvent): Place {
-    const whole = { ...event, id: this.#uuid(), time: this.#options.clock.now() } as AuditEvent;
-    this.#chainer.add(this.#payload(whole));
+    this.#chainer.add(this.#payload(event, this.#uuid(), this.#options.clock.now()));
     const place = this.#waiting.next();
     if (this.#chainer.batched >= batchBytes) this.#writeBatch();
     else if (event.kind === 'statement.end') this.#eventually();
@@ -153,10 +152,12 @@ class SegmentedLog implements AuditLog {
     return place;
   }
 
-  #payload(event: AuditEvent): string {
+  #payload(event: NewEvent, id: string, time: number): string {
     const { redactHook } = this.#options;
-    if (redactHook !== undefined) return canonicalEvent(redactHook(redactEvent(event)));
-    return payloadOf(event) ?? canonicalEvent(redactEvent(event));
+    const short = redactHook === undefined ? payloadOf(event, id, time) : undefined;
+    if (short !== undefined) return short;
+    const redacted = redactEvent({ ...event, id, time } as AuditEvent);
+    return canonicalEvent(redactHook?.(redacted) ?? redacted);
   }
 
   #soon(): void {

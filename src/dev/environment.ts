@@ -3,8 +3,7 @@ import type { Settings } from '../config/settings.ts';
 import { type DevCertificate, devCertificate } from './certificate.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
 import { lockHome, prepareHome } from './home.ts';
-import { type IdentityProvider, startIdentityProvider } from './identity-provider.ts';
-import { createSampleLake } from './sample/lake.ts';
+import type { IdentityProvider } from './identity-provider.ts';
 import { createSampleShop, type ShopRole, shopDatabase } from './sample/shop.ts';
 
 // Everything that a company already has and Writ comes to: a Postgres with an application's database, a lake, an
@@ -47,14 +46,12 @@ export async function startDevEnvironment(
   const started = new StopList();
   started.add(lockHome(home));
   const lakeFolder = join(home, 'lake');
+  // The provider and the lake are big libraries: loaded while Postgres, a process of its own, makes its data.
   // Settled, not raced: what has started while something else failed must be stopped too.
   const [cluster, identityProvider, lake] = await Promise.allSettled([
     startCluster(home, settings.clusterPort, started),
-    startIdentityProvider({ home, port: settings.idpPort, now: Date.now }).then((provider) => {
-      started.add(() => provider.stop());
-      return provider;
-    }),
-    createSampleLake(lakeFolder),
+    startProvider(home, settings.idpPort, started),
+    import('./sample/lake.ts').then(({ createSampleLake }) => createSampleLake(lakeFolder)),
   ]);
   try {
     const { server, roleUrls } = fulfilled(cluster);
@@ -80,6 +77,13 @@ export async function startDevEnvironment(
     await started.stop();
     throw error;
   }
+}
+
+async function startProvider(home: string, port: number, started: StopList): Promise<IdentityProvider> {
+  const { startIdentityProvider } = await import('./identity-provider.ts');
+  const provider = await startIdentityProvider({ home, port, now: Date.now });
+  started.add(() => provider.stop());
+  return provider;
 }
 
 async function startCluster(

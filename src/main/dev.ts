@@ -5,7 +5,7 @@ import { type Endpoints, endpointsFile } from '../client/endpoints.ts';
 import type { Settings } from '../config/settings.ts';
 import { type DevEnvironment, startDevEnvironment } from '../dev/environment.ts';
 import type { SecurableName } from '../kernel/securable-name.ts';
-import { type Instance, openInstance } from './instance.ts';
+import type { Instance } from './instance.ts';
 
 // `writ dev`: the embedded environment on the left, the instance on the right, and what to paste.
 
@@ -15,9 +15,13 @@ export async function runDev(settings: Settings): Promise<void> {
   const stopping = new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => resolve());
   });
-  const environment = await startDevEnvironment(settings);
+  const starting = startDevEnvironment(settings);
+  // Loaded while Postgres makes its data. Nobody looks at a failure here: the import below meets it again.
+  import('./instance.ts').catch(() => undefined);
+  const environment = await starting;
   let instance: Instance | undefined;
   try {
+    const { openInstance } = await import('./instance.ts');
     instance = await openInstance(instanceConfig(settings, environment));
     const endpoints = endpointsOf(instance, environment);
     writeEndpoints(settings.home, endpoints);

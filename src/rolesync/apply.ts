@@ -197,6 +197,7 @@ export async function lockDatabase(connection: AdminConnection, patienceMs = 15_
       sql`select pg_try_advisory_lock(${integer(lockKey)}) as got`,
     );
     if (rows[0]?.got === true) return;
+    await endPeopleOnLock(connection);
     if (performance.now() > until)
       throw new WritError('conflict', {
         message: 'another reconciler is at work in this database',
@@ -204,6 +205,19 @@ export async function lockDatabase(connection: AdminConnection, patienceMs = 15_
       });
     await new Promise((done) => setTimeout(done, 50));
   }
+}
+
+/**
+ * Anybody who may connect can take an advisory lock, and whoever holds ours would hold up every narrowing. No login of a
+ * person has business with it: the sessions that hold it, or wait for it, are ended.
+ */
+async function endPeopleOnLock(connection: AdminConnection): Promise<void> {
+  await connection.query(
+    sql`select pg_terminate_backend(l.pid) from pg_locks l join pg_stat_activity a on a.pid = l.pid
+      where l.locktype = 'advisory' and l.classid = 0 and l.objid = ${integer(lockKey)}::oid and l.objsubid = 1
+        and l.database = (select oid from pg_database where datname = current_database())
+        and a.usename ~ '^writ_l_'`,
+  );
 }
 
 export async function unlockDatabase(connection: AdminConnection): Promise<void> {

@@ -11,6 +11,7 @@ import {
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { exportJsonl } from '../../src/audit/export.ts';
+import type { NewEvent } from '../../src/audit/log-interface.ts';
 import { readRecords } from '../../src/audit/read.ts';
 import { listSegments } from '../../src/audit/segment.ts';
 import { verifyAuditLog } from '../../src/audit/verify.ts';
@@ -48,6 +49,25 @@ describe('appending', () => {
     });
     expect(answered).toBe(true);
     expect(log.isWritten(place + 1)).toBe(false);
+  });
+
+  test('an end rides along with what comes next, or follows by itself soon; asking for it makes it at once', async () => {
+    const folder = temporaryFolder();
+    const log = testLog(folder);
+    const end: NewEvent = { kind: 'statement.end', statementId: 'st-1', durationMs: 1 };
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    log.append(end);
+    const place = log.append(begin(2));
+    await turn();
+    expect(log.isWritten(place)).toBe(true);
+    expect(kinds(folder)).toEqual(['log.open', 'statement.end', 'statement.begin']);
+    const alone = log.append(end);
+    await expect.poll(() => log.isWritten(alone), { interval: 1, timeout: 500 }).toBe(true);
+    await log.written(log.append(end));
+    log.append(end);
+    await log.close();
+    expect(kinds(folder).slice(3)).toEqual(['statement.end', 'statement.end', 'statement.end', 'log.close']);
+    expect(verifyAuditLog(folder)).toMatchObject({ ok: true, records: 7 });
   });
 
   test('only the owner can read it', () => {

@@ -133,7 +133,7 @@ export class Frontend {
     if (refusal !== undefined) return this.#refuseParse(message.name, governed, refusal);
     const entry: PreparedEntry = {
       text: message.text,
-      snapshotId: this.#governing.snapshotId(),
+      snapshotId: this.#governing.asked ? undefined : this.#governing.snapshotId(),
       governed,
       part: governed.parts[0],
     };
@@ -177,7 +177,8 @@ export class Frontend {
 
   /** The part as the snapshot in force sees it; an error when it would be another statement by now. */
   #current(entry: PreparedEntry): GovernedPart | undefined | WritError | 'wait' {
-    if (entry.snapshotId === this.#governing.snapshotId() || entry.governed === undefined) return entry.part;
+    if (entry.snapshotId === this.#governing.snapshotId()) return entry.part;
+    if (entry.governed === undefined) return policyChanged();
     const now = this.#governing.govern(entry.text);
     if (now === 'wait') return 'wait';
     if (now.refusal !== undefined) return now.refusal;
@@ -229,7 +230,7 @@ export class Frontend {
 
   #announce(run: Run): void {
     if (run.part.effect === undefined) return;
-    run.change = this.#names.announce(changeOf(run.part.effect));
+    run.change = this.#names.announce(changeOf(run.part.effect, this.#governing.snapshotId()));
   }
 
   #send(bytes: Buffer): 'sent' {
@@ -248,16 +249,19 @@ export class Frontend {
   }
 }
 
-function changeOf(effect: SessionEffect): Parameters<Names['announce']>[0] {
+function changeOf(effect: SessionEffect, snapshotId: string): Parameters<Names['announce']>[0] {
   switch (effect.kind) {
     case 'prepare': {
       const part = effect.statement;
       return {
         map: 'statement',
         name: effect.name,
-        entry: { text: '', snapshotId: '', governed: undefined, part },
+        entry: { text: '', snapshotId, governed: undefined, part },
       };
     }
+    case 'declare':
+      // A cursor is read by FETCH. Whatever portal had its name is gone, also where we have not yet heard so.
+      return { map: 'portal', name: effect.name, entry: undefined };
     case 'deallocate':
       if (effect.name === undefined) return { map: 'statement', name: undefined };
       return { map: 'statement', name: effect.name, entry: undefined };

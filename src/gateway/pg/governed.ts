@@ -11,6 +11,7 @@ import type { Snapshot } from '../../policy/model.ts';
 /** What a statement does to the session's own state; the session keeps its maps by it. */
 export type SessionEffect =
   | { readonly kind: 'prepare'; readonly name: string; readonly statement: GovernedPart }
+  | { readonly kind: 'declare'; readonly name: string }
   | { readonly kind: 'deallocate'; readonly name: string | undefined }
   | { readonly kind: 'discard-all' };
 

@@ -44,14 +44,19 @@ export class Governing {
     return this.#refresh().snapshot.id;
   }
 
+  /** Whether the text that was governed last runs a prepared statement by name: its answer holds for this moment only. */
+  get asked(): boolean {
+    return this.#asked;
+  }
+
   /** 'wait': the text names a prepared statement that is about to change; ask again once it has. */
   govern(text: string): GovernedQuery | 'wait' {
     const context = this.#refresh();
+    this.#asked = false;
+    this.#mustWait = false;
     const key = this.#keyPrefix + text;
     const known = this.#cache.get(key);
     if (known !== undefined) return known;
-    this.#asked = false;
-    this.#mustWait = false;
     const governed = this.#run(text, context);
     if (this.#mustWait) return 'wait';
     // What depends on this session's own names is no one else's answer.

@@ -8,7 +8,8 @@ import type { GovernedPart, GovernedQuery } from './governed.ts';
 export interface PreparedEntry {
   /** What the client sent. */
   readonly text: string;
-  readonly snapshotId: string;
+  /** What it was decided under; none: the text runs another statement by name, which may be another one by now. */
+  readonly snapshotId: string | undefined;
   readonly governed: GovernedQuery | undefined;
   /** Absent for an empty text. */
   readonly part: GovernedPart | undefined;
@@ -24,6 +25,14 @@ interface Pending {
   readonly number: number;
   readonly batch: number;
   readonly change: Change;
+}
+
+/** Postgres keeps the first 63 bytes of a name: two longer ones that begin alike are one. */
+const nameBytes = 63;
+
+function keyOf(name: string): string {
+  const bytes = Buffer.from(name);
+  return bytes.length <= nameBytes ? name : bytes.toString('latin1', 0, nameBytes);
 }
 
 export class Names {
@@ -48,17 +57,18 @@ export class Names {
   }
 
   statement(name: string): Found {
-    return this.#find('statement', name);
+    return this.#find('statement', keyOf(name));
   }
 
   portal(name: string): Found {
-    return this.#find('portal', name);
+    return this.#find('portal', keyOf(name));
   }
 
   /** Announces a change. @returns its number, for `settle`. `name` undefined: all of them go. */
   announce(change: Change): number {
     this.#last += 1;
-    this.#pending.push({ number: this.#last, batch: this.#batch, change });
+    const keyed = change.name === undefined ? change : { ...change, name: keyOf(change.name) };
+    this.#pending.push({ number: this.#last, batch: this.#batch, change: keyed });
     return this.#last;
   }
 
@@ -72,7 +82,7 @@ export class Names {
   /** SQL CLOSE: the name may be given to another cursor next. `name` undefined: all of them. */
   portalClosed(name: string | undefined): void {
     if (name === undefined) this.#portals.clear();
-    else this.#portals.delete(name);
+    else this.#portals.delete(keyOf(name));
   }
 
   /** Portals live no longer than their transaction. */

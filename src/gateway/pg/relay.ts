@@ -11,6 +11,7 @@ import {
 import type { Answered, Expectation, Expectations, Run } from './expectations.ts';
 import type { Names } from './names.ts';
 import { type Outcome, rowsOfTag, type SessionRecord } from './record.ts';
+import { recordedMessage } from './recorded-message.ts';
 import type { ScannerSink, Verdict } from './scanner.ts';
 import { checkParameter } from './upstream.ts';
 
@@ -113,7 +114,14 @@ export class Relay implements ScannerSink {
     const shown = head === undefined ? fields : this.#shown(head, fields);
     const answered = this.#expectations.receive('E');
     if (answered !== undefined) {
-      this.#settle(answered, { sqlstate: shown.get('C') ?? 'XX000', message: shown.get('M') ?? '' });
+      const sqlstate = shown.get('C') ?? 'XX000';
+      const message = shown.get('M') ?? '';
+      const refused = head?.refusal !== undefined;
+      const statement = answered.ended?.part.redacted ?? '';
+      this.#settle(answered, {
+        sqlstate,
+        message: refused ? message : recordedMessage(message, sqlstate, statement),
+      });
     }
     return shown === fields ? true : encodeFields('E', shown);
   }

@@ -40,3 +40,13 @@ test('DEALLOCATE ALL takes all statements and no portal', () => {
   names.transactionEnded();
   expect(names.portal('p')).toBeUndefined();
 });
+
+test('names that Postgres cannot tell apart are one', () => {
+  const names = new Names();
+  const long = 'n'.repeat(63);
+  names.settle(names.announce({ map: 'statement', name: `${long}x`, entry: one }), true);
+  names.settle(names.announce({ map: 'statement', name: `${long}y`, entry: two }), true);
+  expect(names.statement(`${long}x`)).toBe(two);
+  names.settle(names.announce({ map: 'statement', name: long, entry: undefined }), true);
+  expect(names.statement(`${long}y`)).toBeUndefined();
+});

@@ -77,7 +77,10 @@ const kinds: ReadonlyMap<string, Examine> = new Map<string, Examine>([
     'DeclareCursorStmt',
     (walk, { body }) => {
       walk.query(body['query'], undefined);
-      return { command: 'DECLARE CURSOR' };
+      return {
+        command: 'DECLARE CURSOR',
+        effect: { kind: 'declare', name: textOf(body, 'portalname') ?? '' },
+      };
     },
   ],
   ['FetchStmt', (_, { body }) => ({ command: isTrue(body, 'ismove') ? 'MOVE' : 'FETCH' })],

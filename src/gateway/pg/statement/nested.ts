@@ -19,6 +19,8 @@ const queries: ReadonlySet<string> = new Set([
   'MergeStmt',
 ]);
 
+const commands: ReadonlySet<string> = new Set([...queries].map(commandOf));
+
 /** EXPLAIN of what may be run. ANALYZE counts the rows that a filter removed, so it is refused where a rule binds. */
 export function visitExplain(walk: Walk, body: TreeObject, around: Surroundings): void {
   const inner = asNode(body['query']);
@@ -72,6 +74,17 @@ export function visitExecute(walk: Walk, body: TreeObject, around: Surroundings)
   const name = textOf(body, 'name') ?? '';
   const prepared = around.prepared(name);
   if (prepared === undefined) return;
+  // A Parse message can give a name to any statement: to another EXECUTE, whose meaning would change behind our back,
+  // or to a PREPARE, whose effect nobody would see.
+  if (!commands.has(prepared.command)) {
+    walk.part.refuse(
+      refused('refused_on_purpose', `EXECUTE of a prepared ${prepared.command} is refused`, {
+        detail: `"${name}" is no query; SELECT, INSERT, UPDATE, DELETE and MERGE are executed by name`,
+        hint: 'Run the statement itself.',
+      }),
+    );
+    return;
+  }
   walk.part.adopt(prepared);
   for (const need of prepared.needs ?? []) decideAgain(walk.part, need, name);
 }
