@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { auditCommands } from './commands/audit.ts';
 import { configCommands } from './commands/config.ts';
@@ -21,6 +22,7 @@ export async function runProgram(
 ): Promise<void> {
   const program = new Command('writ')
     .description('One policy, enforced in every engine, for every client.')
+    .version(version(), '--version', 'print the version')
     .showHelpAfterError()
     .exitOverride();
   program
@@ -40,6 +42,12 @@ export async function runProgram(
     if (!(thrown instanceof CommanderError)) throw thrown;
     context.exit(thrown.exitCode === 0 ? 0 : 64);
   }
+}
+
+/** Of the package that this file belongs to. */
+function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
 }
 
 /** Subcommands made before exitOverride would exit by themselves. */

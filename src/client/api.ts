@@ -15,10 +15,11 @@ const errorBody = z.object({
   sqlstate: z.string().optional(),
 });
 
-export function openApi(server: string, token: () => Promise<string>): Api {
+/** @param server where the instance is, asked at each call */
+export function openApi(server: () => string, token: () => Promise<string>): Api {
   return {
     call: async <T>(method: string, path: string, body?: object): Promise<T> => {
-      const response = await reach(new URL(path, server), {
+      const response = await reach(new URL(path, server()), {
         method,
         headers: { authorization: `Bearer ${await token()}`, 'content-type': 'application/json' },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),

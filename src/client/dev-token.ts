@@ -4,25 +4,47 @@ import { z } from 'zod';
 import { WritError } from '../kernel/errors.ts';
 
 const answer = z.object({ access_token: z.string() });
+const problem = z.object({ error: z.string(), hint: z.string().optional() });
 
 /**
  * A token for anybody, from the development identity provider only: it hands them out to whoever can read
  * `$WRIT_HOME/idp/dev-secret` (mode 0600). No other provider has such a door.
  */
 export async function fetchDevToken(home: string, issuer: string, as: string): Promise<string> {
-  const response = await fetch(new URL('dev/token', issuer.endsWith('/') ? issuer : `${issuer}/`), {
+  const url = new URL('dev/token', issuer.endsWith('/') ? issuer : `${issuer}/`);
+  const response = await fetch(url, {
     method: 'POST',
     headers: { authorization: `Bearer ${readSecret(home)}`, 'content-type': 'application/json' },
     body: JSON.stringify({ as }),
+  }).catch((cause: unknown) => {
+    throw new WritError('unreachable', {
+      message: `no identity provider answers at ${issuer}`,
+      hint: 'is the instance running? `npm start` starts one',
+      cause,
+    });
   });
   const text = await response.text();
-  if (!response.ok) {
-    throw new WritError('sign_in_refused', {
-      message: `the identity provider has no token for ${as}`,
-      detail: text.slice(0, 300),
-    });
-  }
+  if (!response.ok) throw refusal(as, text);
   return answer.parse(JSON.parse(text)).access_token;
+}
+
+/** The provider's own words, where it has some. */
+function refusal(as: string, text: string): WritError {
+  const parsed = problem.safeParse(jsonOf(text));
+  const { error, hint } = parsed.success ? parsed.data : { error: text.slice(0, 300), hint: undefined };
+  return new WritError('sign_in_refused', {
+    message: `the identity provider has no token for ${as}`,
+    detail: error,
+    ...(hint === undefined ? {} : { hint }),
+  });
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function readSecret(home: string): string {

@@ -35,7 +35,15 @@ export function readEndpoints(home: string): Endpoints {
       cause,
     });
   }
-  return endpointsSchema.parse(JSON.parse(text));
+  try {
+    return endpointsSchema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new WritError('invalid_config', {
+      message: `${endpointsFile(home)} is not what an instance writes`,
+      hint: 'start the instance again',
+      cause,
+    });
+  }
 }
 
 /** The local operator's token; undefined where this user may not read it. */

@@ -124,9 +124,9 @@ function armStatement(login: GatewayLogin, verifier: string): Sql {
   return sql`do ${dollarQuoted(body)}`;
 }
 
-/** Dropped, revoked, or the principal's role was made anew: the name is never used again. */
+/** Dropped, revoked, uninstalled with its leases, or the principal's role was made anew: the name is never used again. */
 export function isGone(error: unknown): boolean {
-  return error instanceof WritError && [gone, '42704'].includes(error.sqlstate);
+  return error instanceof WritError && [gone, '42704', '42P01', '3F000'].includes(error.sqlstate);
 }
 
 /** Renews the lease. @returns whether the login has sessions */

@@ -40,7 +40,8 @@ export const longPast = 0;
 
 /**
  * Makes the login in one transaction, so that whoever sees the role sees its lease.
- * @throws permission_denied when the principal has no role for this door in the cluster
+ * @throws permission_denied when the principal has no role for this door in the cluster; conflict when nothing of
+ *   ours is installed there
  */
 export async function createLogin(cluster: Cluster, login: NewLogin): Promise<void> {
   const version = await cluster.version();
@@ -115,8 +116,18 @@ export function timestamp(ms: number): Sql {
 }
 
 async function requireRole(connection: AdminConnection, role: RoleName, login: NewLogin): Promise<void> {
-  const found = await connection.query(sql`select from pg_roles where rolname = $1`, [role]);
-  if (found.length > 0) return;
+  const found = await connection.query<{ role: boolean; governed: boolean }>(
+    sql`select exists (select from pg_roles where rolname = $1) as role, to_regclass('writ.lease') is not null as governed`,
+    [role],
+  );
+  if (found[0]?.governed !== true)
+    throw new WritError('conflict', {
+      sqlstate: '55000',
+      message: `the database ${JSON.stringify(login.database)} is not governed at present`,
+      detail: 'nothing of ours is installed in it: no policy was applied there yet, or it was uninstalled',
+      hint: '`writ sync apply` installs it (again); whoever manages the metastore can run it',
+    });
+  if (found[0].role) return;
   throw new WritError('permission_denied', {
     message: `permission denied for database ${JSON.stringify(login.database)}`,
     detail: `${login.principal} has no role in this database: no USE CATALOG, or the policy has not been applied here yet`,

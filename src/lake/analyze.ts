@@ -1,5 +1,6 @@
 import { WritError } from '../kernel/errors.ts';
 import { isObject, type Json, refuse } from './tree.ts';
+import { Unsupported } from './unsupported.ts';
 import { type Uses, walkStatement } from './walk.ts';
 
 /** Characters of one statement; a text beyond is refused before it is parsed. */
@@ -29,10 +30,7 @@ export function analyze(treeJson: string): Uses | undefined {
 
 function parseError(tree: { readonly [key: string]: Json | undefined }): WritError {
   if (tree['error_type'] === 'not implemented') {
-    return new WritError('refused_on_purpose', {
-      message: 'only SELECT statements are supported on the lake',
-      hint: 'the lake is read-only; see docs/differences.md',
-    });
+    return new Unsupported('a statement other than SELECT');
   }
   const message =
     typeof tree['error_message'] === 'string' ? tree['error_message'].split('\n')[0] : undefined;

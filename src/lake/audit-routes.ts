@@ -6,7 +6,7 @@ import { toWritError, WritError } from '../kernel/errors.ts';
 import { type Caller, type Route, route } from '../kernel/route.ts';
 import { metastore, type SecurableName } from '../kernel/securable-name.ts';
 import type { Snapshot } from '../policy/model.ts';
-import type { LakeEngine, LakeStatement } from './engine.ts';
+import type { LakeEngine, LakeStatement, ResultColumn } from './engine.ts';
 
 // `/api/v1/audit/*`: the record asked over HTTP, under the same rules as over the wire, and itself recorded.
 
@@ -137,11 +137,11 @@ type Batches = ReturnType<Awaited<ReturnType<LakeEngine['open']>>['run']>;
 
 async function collect(
   batches: Batches,
-  described: readonly { name: string }[],
-): Promise<{ columns: readonly string[]; rows: readonly (readonly (string | null)[])[] }> {
-  const rows: (readonly (string | null)[])[] = [];
+  described: readonly ResultColumn[],
+): Promise<{ columns: readonly string[]; rows: readonly (readonly JsonCell[])[] }> {
+  const rows: (readonly JsonCell[])[] = [];
   for await (const batch of batches) {
-    rows.push(...batch.rows);
+    for (const row of batch.rows) rows.push(row.map((cell, i) => jsonCell(cell, described[i]?.typeOid)));
     if (rows.length > mostRows)
       throw new WritError('too_large', {
         message: `more than ${mostRows} rows`,
@@ -149,6 +149,19 @@ async function collect(
       });
   }
   return { columns: described.map((column) => column.name), rows };
+}
+
+type JsonCell = string | number | null;
+
+/** int8, int2, int4, oid, float4, float8, numeric. */
+const numberTypes: ReadonlySet<number> = new Set([20, 21, 23, 26, 700, 701, 1700]);
+
+/** A number as a JSON number, unless JSON's readers would round it. */
+function jsonCell(cell: string | null, typeOid: number | undefined): JsonCell {
+  if (cell === null || typeOid === undefined || !numberTypes.has(typeOid)) return cell;
+  const number = Number(cell);
+  const exact = Number.isInteger(number) ? Number.isSafeInteger(number) : Number.isFinite(number);
+  return exact && (typeOid !== 1700 || String(number) === cell) ? number : cell;
 }
 
 function refused(

@@ -7,6 +7,7 @@ import {
   nameParts,
   type SecurableName,
 } from '../kernel/securable-name.ts';
+import { Unsupported } from './unsupported.ts';
 import type { ColumnUse, TableUse, Uses } from './walk.ts';
 
 // Names in a statement → securables. DuckDB compares names without case, so we do. Pure.
@@ -56,10 +57,8 @@ function resolveTable(
     if (found !== undefined) return found;
   }
   if (/^(pg_catalog|information_schema)$/i.test(use.schema) || /^(pg|duckdb|sqlite)_/i.test(use.table)) {
-    throw new WritError('refused_on_purpose', {
-      message: `the engine's own catalog (${use.table}) is not shown on the lake`,
-      hint: 'writ catalog ls lists the tables; DESCRIBE table tells the columns',
-    });
+    const hint = `\`writ catalog ls ${lastPart(catalog)}\` lists tables; DESCRIBE table tells the columns`;
+    throw new Unsupported(`the engine's own catalog (${use.table})`, hint);
   }
   const shown = [use.catalog, use.schema, use.table].filter((part) => part !== '').join('.');
   throw new WritError('no_such_table', { message: `relation ${JSON.stringify(shown)} does not exist` });

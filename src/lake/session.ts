@@ -7,11 +7,13 @@ import type { Snapshot } from '../policy/model.ts';
 import { analyze, checkText } from './analyze.ts';
 import type { LakeBatch, LakeSession, LakeStatement, ResultColumn } from './engine.ts';
 import { governedViews } from './govern.ts';
+import { placeError } from './place-error.ts';
 import { redactLiterals } from './redact.ts';
 import { type ResolvedTable, resolveColumns, resolveTables, schemasOf } from './resolve.ts';
 import { listParameters, rewriteCatalog, typeParameters, writtenParameters } from './rewrite.ts';
 import { Batch } from './rows.ts';
 import { refuse } from './tree.ts';
+import { refusalOn, whereOf } from './unsupported.ts';
 import type { Uses } from './walk.ts';
 import type { Described, GovernedViews, WorkerProcess } from './worker-process.ts';
 
@@ -32,6 +34,8 @@ interface Plan {
   readonly catalog: CatalogInfo;
   readonly schemas: readonly string[];
   readonly described: Described | undefined;
+  /** An error of the engine, with its place in the person's text. */
+  readonly placed: (thrown: unknown) => unknown;
 }
 
 const keptTexts = 500;
@@ -60,6 +64,19 @@ export class GovernedLakeSession implements LakeSession {
   async #prepareAnew(text: string, snapshot: Snapshot, types: readonly number[]): Promise<LakeStatement> {
     const catalog = snapshot.catalog.catalogs.get(this.#host.catalog);
     if (catalog === undefined) throw new WritError('no_such_catalog');
+    try {
+      return await this.#prepareOn(catalog, text, snapshot, types);
+    } catch (thrown) {
+      throw refusalOn(whereOf(catalog), text, thrown);
+    }
+  }
+
+  async #prepareOn(
+    catalog: CatalogInfo,
+    text: string,
+    snapshot: Snapshot,
+    types: readonly number[],
+  ): Promise<LakeStatement> {
     const schemas = schemasOf(snapshot.catalog, this.#host.catalog);
     const worker = await this.#host.worker(catalog, schemas);
     const uses = analyze(await worker.parse(text));
@@ -78,9 +95,12 @@ export class GovernedLakeSession implements LakeSession {
     if (!asOperator) refuseTelltales(uses, infos, snapshot, principal);
     const governed = governedViews(infos, { snapshot, principal, catalog, asOperator });
     const sql = rewriteCatalog(text, uses, this.#host.catalog);
-    const typed = await this.#typeParameters(worker, sql, governed, uses, types);
+    const placed = (thrown: unknown) => placeError(thrown, text, uses.columns);
+    const typed = await this.#typeParameters(worker, sql, governed, uses, types).catch((thrown) => {
+      throw placed(thrown);
+    });
     const statement = { ...shared, sql: typed.sql, parameterTypes: typed.oids };
-    this.#plans.set(statement, { governed, catalog, schemas, described: typed.described });
+    this.#plans.set(statement, { governed, catalog, schemas, described: typed.described, placed });
     return statement;
   }
 
@@ -143,7 +163,9 @@ export class GovernedLakeSession implements LakeSession {
     if (plan === undefined) return [];
     if (plan.described !== undefined) return plan.described.columns;
     const worker = await this.#host.worker(plan.catalog, plan.schemas);
-    const described = await worker.describe(statement.sql, plan.governed);
+    const described = await worker.describe(statement.sql, plan.governed).catch((thrown) => {
+      throw plan.placed(thrown);
+    });
     this.#plans.set(statement, { ...plan, described });
     return described.columns;
   }
@@ -170,7 +192,7 @@ export class GovernedLakeSession implements LakeSession {
         yield new Batch(plan.described?.columns ?? batch.columns, batch.bytes);
       }
     } catch (error) {
-      throw stopped ?? error;
+      throw stopped ?? plan.placed(error);
     } finally {
       clearTimeout(timer);
       this.#running.delete(stop);

@@ -1,4 +1,4 @@
-import { WritError } from '../kernel/errors.ts';
+import { Unsupported } from './unsupported.ts';
 
 // Reading DuckDB's parse tree (the JSON of json_serialize_sql) without trusting its shape: what is not as expected is
 // refused, never skipped.
@@ -9,10 +9,7 @@ export interface JsonObject {
 }
 
 export function refuse(what: string, hint?: string): never {
-  throw new WritError('refused_on_purpose', {
-    message: `${what} is not supported on the lake`,
-    hint: hint ?? 'the lake answers SELECT statements over its tables; see docs/differences.md',
-  });
+  throw new Unsupported(what, hint);
 }
 
 export function isObject(value: Json | undefined): value is JsonObject {

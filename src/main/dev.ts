@@ -1,10 +1,14 @@
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { CatalogInfo } from '../catalog/model.ts';
 import { type Endpoints, endpointsFile } from '../client/endpoints.ts';
 import type { Settings } from '../config/settings.ts';
 import { type DevEnvironment, startDevEnvironment } from '../dev/environment.ts';
+import { usablePort } from '../dev/ports.ts';
+import { WritError } from '../kernel/errors.ts';
 import type { SecurableName } from '../kernel/securable-name.ts';
+import { formatFinding } from '../policy/findings.ts';
+import { loadPolicyFiles } from '../policy/load.ts';
 import type { Instance } from './instance.ts';
 
 // `writ dev`: the embedded environment on the left, the instance on the right, and what to paste.
@@ -12,9 +16,8 @@ import type { Instance } from './instance.ts';
 /** Runs until SIGTERM or SIGINT. @throws WritError when something cannot start; all that was started is stopped again. */
 export async function runDev(settings: Settings): Promise<void> {
   const started = Date.now();
-  const stopping = new Promise<void>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => resolve());
-  });
+  const stopping = stopSignal();
+  await checkFirst(settings);
   const starting = startDevEnvironment(settings);
   // Loaded while Postgres makes its data. Nobody looks at a failure here: the import below meets it again.
   import('./instance.ts').catch(() => undefined);
@@ -25,13 +28,50 @@ export async function runDev(settings: Settings): Promise<void> {
     instance = await openInstance(instanceConfig(settings, environment));
     const endpoints = endpointsOf(instance, environment);
     writeEndpoints(settings.home, endpoints);
-    process.stdout.write(`${welcome(endpoints, environment, Date.now() - started)}\n`);
+    const facts = { endpoints, environment, tookMs: Date.now() - started, notice: instance.policyNotice };
+    process.stdout.write(`${welcome(facts, settings)}\n`);
     await stopping;
   } finally {
     rmSync(endpointsFile(settings.home), { force: true });
     await instance?.close();
     await environment.stop();
+    process.stdout.write('stopped\n');
   }
+}
+
+/** Settles at the first signal to stop. The terminal may be gone by then: what cannot be printed is not missed. */
+function stopSignal(): Promise<void> {
+  return new Promise<void>((resolve) => {
+    process.stdout.on('error', () => undefined);
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
+      process.once(signal, () => {
+        process.stdout.write('stopping\n');
+        resolve();
+      });
+  });
+}
+
+/**
+ * What can be known to be wrong before Postgres and the others are started.
+ * @throws invalid_policy for files that a first start would compile, invalid_config for a port in use
+ */
+async function checkFirst({ home, policies, httpPort, pgPort }: Settings): Promise<void> {
+  // Somebody holds this home, or did: the environment says who, better than a port could.
+  if (!existsSync(join(home, 'dev.lock'))) {
+    await usablePort(httpPort, 'WRIT_HTTP_PORT');
+    await usablePort(pgPort, 'WRIT_PG_PORT');
+  }
+  // Later starts go on with the last good policy, whatever the files say.
+  if (existsSync(join(home, 'applied'))) return;
+  const { lintOffline } = await import('../policy/lint-offline.ts');
+  const findings = await lintOffline(await loadPolicyFiles(policies), Date.now());
+  const errors = findings.filter((finding) => finding.severity === 'error');
+  if (errors.length === 0) return;
+  throw new WritError('invalid_policy', {
+    message: `the policy files in ${policies} do not compile: ${errors.length} error${errors.length === 1 ? '' : 's'}`,
+    detail: errors.map(formatFinding).join('\n       '),
+    hint: 'nothing was started; `writ policy lint` shows the same list',
+  });
 }
 
 function instanceConfig(settings: Settings, environment: DevEnvironment) {
@@ -102,10 +142,18 @@ function writeEndpoints(home: string, endpoints: Endpoints): void {
   renameSync(`${file}.new`, file);
 }
 
-function welcome(endpoints: Endpoints, environment: DevEnvironment, tookMs: number): string {
+interface WelcomeFacts {
+  readonly endpoints: Endpoints;
+  readonly environment: DevEnvironment;
+  readonly tookMs: number;
+  readonly notice: string | undefined;
+}
+
+function welcome({ endpoints, environment, tookMs, notice }: WelcomeFacts, settings: Settings): string {
   const { host, port } = endpoints.postgres;
+  const writ = `${homePrefix(settings.home)}npx writ`;
   return `
-Writ is ready after ${(tookMs / 1000).toFixed(1)} s.
+Writ is ready after ${(tookMs / 1000).toFixed(1)} s.${notice === undefined ? '' : `\n\n${notice}`}
 
   gateway   postgres://${host}:${port}   catalogs: shop, lake, system
   http      ${endpoints.http}
@@ -114,14 +162,20 @@ Writ is ready after ${(tookMs / 1000).toFixed(1)} s.
 
 Paste into another shell:
 
-  npx writ psql shop --as ana@acme.test -c 'select id, email, phone, region from customers limit 3'
-  npx writ psql shop --as sam@acme.test -c 'select id, email, phone, region from customers limit 3'
-  npx writ psql lake --as ana@acme.test -c 'select region, count(*) from lake.sales.orders_history group by region'
-  npx writ psql system --as carla@acme.test -c 'select principal, statement, decision from system.access.audit'
+  ${writ} psql shop --as ana@acme.test -c 'select id, email, phone, region from customers limit 3'
+  ${writ} psql shop --as sam@acme.test -c 'select id, email, phone, region from customers limit 3'
+  ${writ} psql lake --as ana@acme.test -c 'select region, count(*) from lake.sales.orders_history group by region'
+  ${writ} psql system --as carla@acme.test -c "select event_time, principal, statement, decision from system.access.audit where kind = 'statement' order by event_time desc limit 10"
 
 With any other client, the password is a token:
 
-  PGPASSWORD=$(npx writ token --as ana@acme.test) psql "host=${host} port=${port} dbname=shop user=ana@acme.test"
+  PGPASSWORD=$(${writ} token --as ana@acme.test) psql "host=${host} port=${port} dbname=shop user=ana@acme.test"
 
 Ctrl-C stops everything.`;
+}
+
+/** What a shell needs before a pasted command to find this instance; nothing in the folder where it was started. */
+function homePrefix(home: string): string {
+  if (home === resolve('.writ')) return '';
+  return `WRIT_HOME=${/^[\w@%+=:,./-]+$/.test(home) ? home : `'${home.replaceAll("'", "'\\''")}'`} `;
 }

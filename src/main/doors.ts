@@ -7,6 +7,7 @@ import { actingAs } from '../audit/acting.ts';
 import type { OpenAuditLog } from '../audit/log.ts';
 import type { CredentialRecord } from '../catalog/model.ts';
 import type { CatalogStore } from '../catalog/store.ts';
+import { portError } from '../dev/ports.ts';
 import type { Cluster } from '../fleet/cluster.ts';
 import type { DirectCredentials, GatewayLogins } from '../fleet/logins.ts';
 import { type CredentialRouteOptions, credentialRoutes } from '../gateway/http/credential-routes.ts';
@@ -59,7 +60,7 @@ export interface DoorsOptions {
 const systemActor = { principal: 'operator' as PrincipalName, credential: 'start' };
 
 export async function openDoors(options: DoorsOptions): Promise<{ httpPort: number; pgPort: number }> {
-  const { config, closers, clock, logger, audit, store, inForce, direct } = options;
+  const { config, closers, audit, inForce, logger } = options;
   const currentSnapshot = () => inForce.current();
   const engine = openLakeEngine();
   closers.push(() => engine.close());
@@ -72,44 +73,10 @@ export async function openDoors(options: DoorsOptions): Promise<{ httpPort: numb
   };
   await firstApply(options, doctors);
   const logins = await options.openLogins();
-  const authenticator = openAuthenticator({
-    store,
-    issuers: config.issuers,
-    clock,
-    audit,
-    snapshot: currentSnapshot,
-    operatorToken: options.operatorToken,
-    allowLoopbackHttp: config.allowPlaintextLoopback,
-  });
-  const door = await openPgDoor({
-    host: '127.0.0.1',
-    port: config.pgPort,
-    tls: { key: config.tls.key, cert: config.tls.certificate },
-    allowPlaintextLoopback: config.allowPlaintextLoopback,
-    authenticator,
-    audit,
-    clock,
-    currentSnapshot,
-    govern: governStatement,
-    logins: {
-      open: async (principal, catalog) =>
-        inForce.ensurePrincipal(principal).then(() => logins.open(principal, catalog)),
-    },
-    serveLake: (link, session) => serveLake({ link, session, engine, currentSnapshot, audit, clock }),
-    onError: (error) => logger.error({ error: String(error) }, 'unforeseen'),
-  });
+  const authenticator = authenticatorOf(options);
+  const door = await listenPg(options, { engine, logins, authenticator });
   closers.push(() => door.close());
-  closers.push(
-    keepWatch({
-      direct,
-      clusters: options.clusters,
-      currentSnapshot,
-      backendPids: () => door.sessions.backendPids(),
-      audit,
-      clock,
-      logger,
-    }),
-  );
+  closers.push(keepWatch({ ...options, currentSnapshot, backendPids: () => door.sessions.backendPids() }));
   const ended = endShrunkSessions(options, door, logins);
   const routes = allRoutes({ ...options, engine, authenticator, door, doctors, ended });
   const httpPort = await listenHttp(
@@ -122,6 +89,54 @@ export async function openDoors(options: DoorsOptions): Promise<{ httpPort: numb
     options,
   );
   return { httpPort, pgPort: door.port };
+}
+
+function authenticatorOf({ config, store, clock, audit, inForce, operatorToken }: DoorsOptions) {
+  return openAuthenticator({
+    store,
+    issuers: config.issuers,
+    clock,
+    audit,
+    snapshot: () => inForce.current(),
+    operatorToken,
+    allowLoopbackHttp: config.allowPlaintextLoopback,
+  });
+}
+
+interface PgParts {
+  readonly engine: ReturnType<typeof openLakeEngine>;
+  readonly logins: GatewayLogins;
+  readonly authenticator: OpenAuthenticator;
+}
+
+/** @throws invalid_config naming the setting to change when the port is in use */
+async function listenPg(options: DoorsOptions, { engine, logins, authenticator }: PgParts): Promise<PgDoor> {
+  const { config, audit, clock, inForce, logger } = options;
+  const currentSnapshot = () => inForce.current();
+  try {
+    return await openPgDoor({
+      host: '127.0.0.1',
+      port: config.pgPort,
+      tls: { key: config.tls.key, cert: config.tls.certificate },
+      allowPlaintextLoopback: config.allowPlaintextLoopback,
+      authenticator,
+      audit,
+      clock,
+      currentSnapshot,
+      govern: governStatement,
+      logins: {
+        open: async (principal, catalog) =>
+          inForce.ensurePrincipal(principal).then(() => logins.open(principal, catalog)),
+      },
+      serveLake: (link, session) => serveLake({ link, session, engine, currentSnapshot, audit, clock }),
+      onError: (error) => logger.error({ error: String(error) }, 'unforeseen'),
+    });
+  } catch (thrown) {
+    // The door knows no settings; what the system said of the port is the cause, and of nothing else it is.
+    const cause = thrown instanceof WritError ? thrown.cause : undefined;
+    const ofPort = cause instanceof Error && 'syscall' in cause && cause.syscall === 'listen';
+    throw ofPort ? portError(cause, config.pgPort, 'WRIT_PG_PORT') : thrown;
+  }
 }
 
 /**
@@ -283,15 +298,6 @@ function listenHttp(app: ReturnType<typeof mount>, { config, closers }: DoorsOpt
       );
       resolve(info.port);
     });
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      reject(
-        error.code === 'EADDRINUSE'
-          ? new WritError('invalid_config', {
-              message: `port ${config.httpPort} is in use`,
-              hint: 'set WRIT_HTTP_PORT to another port; 0 picks a free one',
-            })
-          : error,
-      );
-    });
+    server.once('error', (error) => reject(portError(error, config.httpPort, 'WRIT_HTTP_PORT')));
   });
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import { openAuditLog } from '../audit/log.ts';
 import { openSqliteStore } from '../catalog/sqlite-store.ts';
 import type { CatalogStore } from '../catalog/store.ts';
@@ -16,7 +16,8 @@ import type { SecurableName } from '../kernel/securable-name.ts';
 import { discoverLake } from '../lake/discover.ts';
 import { systemCatalog } from '../lake/system-catalog.ts';
 import { loadPolicyFiles } from '../policy/load.ts';
-import { openInForce } from '../rolesync/in-force.ts';
+import type { PolicyFile } from '../policy/model.ts';
+import { type InForce, openInForce } from '../rolesync/in-force.ts';
 import { openDoors } from './doors.ts';
 import type { Closer, InstanceConfig } from './parts.ts';
 
@@ -25,6 +26,8 @@ import type { Closer, InstanceConfig } from './parts.ts';
 export interface Instance {
   readonly httpPort: number;
   readonly pgPort: number;
+  /** What the operator should know of the policy folder; undefined when the policy in force is what it says. */
+  readonly policyNotice: string | undefined;
   close(): Promise<void>;
 }
 
@@ -43,35 +46,20 @@ export async function openInstance(config: InstanceConfig): Promise<Instance> {
   }
 }
 
-async function openRooms(
-  config: InstanceConfig,
-  closers: Closer[],
-): Promise<{ httpPort: number; pgPort: number }> {
+async function openRooms(config: InstanceConfig, closers: Closer[]): Promise<Omit<Instance, 'close'>> {
   const clock = systemClock;
-  const logger = pino(
-    { level: config.logLevel },
-    pino.destination({ dest: join(config.home, 'writ.log'), sync: true, mkdir: true }),
-  );
+  const logger = openLogger(config);
   const audit = openAuditLog({ folder: join(config.home, 'audit'), writer: 'gateway', clock });
   closers.push(() => audit.close());
-  const store = openSqliteStore({ file: join(config.home, 'catalog.db') });
-  closers.push(() => store.close());
-  for (const { issuer, formerly = [] } of config.issuers)
-    for (const from of formerly) store.moveIssuer(from, issuer);
+  const store = openStore(config, closers);
   const clusters = new Map(
     config.clusters.map(({ name, adminUrl }) => [name, openCluster({ name, adminUrl })] as const),
   );
   for (const cluster of clusters.values()) closers.push(() => cluster.close());
-  for (const catalog of config.catalogs) store.putCatalog(catalog);
   await Promise.all(config.catalogs.map((catalog) => discoverCatalog(store, clusters, catalog.name)));
 
-  const inForce = await openInForce({
-    store,
-    clusters,
-    audit,
-    clock,
-    loadFiles: () => loadPolicyFiles(config.policies),
-  });
+  const loadFiles = () => loadPolicyFiles(config.policies);
+  const inForce = await openInForce({ store, clusters, audit, clock, loadFiles });
   closers.push(() => inForce.close());
   const catalogs = () => store.snapshot().catalogs;
   const instance = instanceName(config.home);
@@ -89,7 +77,7 @@ async function openRooms(
     closers.push(() => opened.close());
     return opened;
   };
-  return openDoors({
+  const ports = await openDoors({
     config,
     closers,
     clock,
@@ -103,6 +91,37 @@ async function openRooms(
     operatorToken: operatorToken(config.home),
     discover: (name) => discoverCatalog(store, clusters, name),
   });
+  return { ...ports, policyNotice: await policyNotice(inForce, config.policies) };
+}
+
+function openLogger({ home, logLevel }: InstanceConfig): Logger {
+  const file = pino.destination({ dest: join(home, 'writ.log'), sync: true, mkdir: true });
+  return pino({ level: logLevel }, file);
+}
+
+/** With the issuers and catalogs of the configuration in it. */
+function openStore({ home, issuers, catalogs }: InstanceConfig, closers: Closer[]): CatalogStore {
+  const store = openSqliteStore({ file: join(home, 'catalog.db') });
+  closers.push(() => store.close());
+  for (const { issuer, formerly = [] } of issuers)
+    for (const from of formerly) store.moveIssuer(from, issuer);
+  for (const catalog of catalogs) store.putCatalog(catalog);
+  return store;
+}
+
+/** A start goes on with the last good policy; what the folder says by now is not silently passed over. */
+async function policyNotice(inForce: InForce, folder: string): Promise<string | undefined> {
+  const { id, files } = inForce.current();
+  const say = (what: string) => `policy files ${what}; in force: ${id.slice(0, 8)}; run \`writ policy plan\``;
+  const texts = (list: readonly PolicyFile[]) => JSON.stringify(list.map((file) => file.text).toSorted());
+  try {
+    const now = await loadPolicyFiles(folder);
+    if (texts(now) === texts(files)) return undefined;
+    const broken = (await inForce.lint(now)).some((finding) => finding.severity === 'error');
+    return say(broken ? 'do not compile' : 'differ from the policy in force');
+  } catch (thrown) {
+    return say(`cannot be read (${toWritError(thrown).message})`);
+  }
 }
 
 /** Looks at what one catalog holds. @returns whether anything changed. */

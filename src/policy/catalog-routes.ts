@@ -67,8 +67,10 @@ export function catalogRoutes({ currentSnapshot }: CatalogRouteOptions): readonl
   ];
 }
 
+/** Unity Catalog's pagination: taken, and answered with one page. */
+const page = { max_results: z.string().optional(), page_token: z.string().optional() };
+
 function unityRoutes(currentSnapshot: () => Snapshot): readonly Route[] {
-  const page = { max_results: z.string().optional(), page_token: z.string().optional() };
   return [
     route({
       method: 'get',
@@ -106,6 +108,12 @@ function unityRoutes(currentSnapshot: () => Snapshot): readonly Route[] {
         next_page_token: null,
       }),
     }),
+    ...unityTableRoutes(currentSnapshot),
+  ];
+}
+
+function unityTableRoutes(currentSnapshot: () => Snapshot): readonly Route[] {
+  return [
     route({
       method: 'get',
       path: `${unity}/tables`,

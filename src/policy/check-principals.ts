@@ -1,7 +1,9 @@
 import { allUsers, operatorName } from '../kernel/principal.ts';
+import type { SecurableName } from '../kernel/securable-name.ts';
 import type { CheckInput } from './check.ts';
-import type { Placed, PrincipalOrGroup } from './document.ts';
+import type { GrantEntry, Placed, PrincipalOrGroup } from './document.ts';
 import { didYouMean, type Findings } from './findings.ts';
+import { depth, opens } from './gates.ts';
 import { groupCycles } from './membership.ts';
 
 /** Groups that contain themselves, with the whole cycle. */
@@ -51,4 +53,20 @@ export function checkPrincipalNames({ documents, known }: CheckInput, findings: 
       );
   }
   for (const test of documents.tests) expect(test.as);
+}
+
+/** Files that open no catalog to anybody are legal (a beginning), and seldom meant. */
+export function checkAdmitted({ files, documents, now }: CheckInput, findings: Findings): void {
+  const admits = (act: Parameters<typeof opens>[0], on: readonly Placed<SecurableName>[]) =>
+    on.some(({ value }) => depth(value) <= 1 && opens(act, depth(value), 'USE CATALOG', 1));
+  const isLive = ({ expires }: GrantEntry) => expires === undefined || expires.value > now;
+  const isOpen =
+    documents.owners.some(({ on }) => admits('OWNER', on)) ||
+    documents.grants
+      .filter((grant) => grant.to.length > 0 && isLive(grant))
+      .some(({ privileges, on }) => privileges.some((privilege) => admits(privilege.value, on)));
+  if (isOpen) return;
+  const at = { path: files[0]?.path ?? 'policies', line: 1, column: 1 };
+  const hint = 'grant USE CATALOG on a catalog to somebody';
+  findings.warning('nobody-admitted', at, 'nobody may use any catalog', hint);
 }

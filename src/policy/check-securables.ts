@@ -116,7 +116,7 @@ export function levelOf(catalog: CatalogSnapshot, on: SecurableName): Level | un
 }
 
 /** `no such table shop.public.custmers, did you mean …`: names the first part that is missing. */
-function missingMessage(catalog: CatalogSnapshot, on: SecurableName): string {
+export function missingMessage(catalog: CatalogSnapshot, on: SecurableName): string {
   const parent = catalog.partitions.get(on);
   if (parent !== undefined) return `${on} is a partition: name its parent ${parent}`;
   const parts = nameParts(on);

@@ -10,7 +10,7 @@ import { compareText, sortFindings } from './findings.ts';
 import type { AccessRule } from './gates.ts';
 import { Membership } from './membership.ts';
 import type { Finding, PolicyFile, Snapshot } from './model.ts';
-import { parsePolicyFiles } from './parse.ts';
+import { parsePolicyFiles, yamlSyntax } from './parse.ts';
 import { bindRules, type ClusterLabels, selectsCluster } from './rules.ts';
 import { CompiledSnapshot } from './snapshot.ts';
 import { Tags } from './tags.ts';
@@ -42,6 +42,9 @@ export async function compileFiles(
   labels?: ClusterLabels,
 ): Promise<Compiled> {
   const { documents, findings } = parsePolicyFiles(files);
+  // What a file that cannot be read would have declared is not known: nothing else is checked against the rest.
+  if (findings.some((finding) => finding.rule === yamlSyntax))
+    return { snapshot: undefined, findings: sortFindings(findings) };
   const input = { files, documents, catalog, known, now, ...(labels === undefined ? {} : { labels }) };
   const compiled = await compilePolicy(input);
   const all = sortFindings([...findings, ...compiled.findings]);
@@ -56,7 +59,7 @@ export async function compilePolicy(input: CompileInput): Promise<Compiled> {
   const tags = new Tags(documents.assign);
   const labels = input.labels ?? new Map();
   const rules = bindRules(documents.policies, tags, catalog, labels);
-  const findings = sortFindings(check({ documents, catalog, known: input.known, now, tags, rules }));
+  const findings = sortFindings(check({ ...input, tags, rules }));
   if (findings.some((finding) => finding.severity === 'error')) return { snapshot: undefined, findings };
   const live = documents.grants.filter((grant) => grant.expires === undefined || grant.expires.value > now);
   const membership = new Membership(documents.groups, namedPrincipals(documents));

@@ -106,6 +106,8 @@ export interface AccessChange {
   readonly table: SecurableName;
   readonly gains: readonly string[];
   readonly loses: readonly string[];
+  /** What is neither known to be more nor to be less: a filter or mask that says something else. Absent: nothing. */
+  readonly changes?: readonly string[];
 }
 
 /** One change that is the same for several principals, who are of one class. */
@@ -114,6 +116,7 @@ export interface SharedChange {
   readonly table: SecurableName;
   readonly gains: readonly string[];
   readonly loses: readonly string[];
+  readonly changes?: readonly string[];
 }
 
 export interface PolicyPlan {

@@ -15,6 +15,9 @@ import { readTags } from './parse-tags.ts';
 import { readTests } from './parse-tests.ts';
 import { Source, YamlValue } from './yaml-reader.ts';
 
+/** The rule of findings about YAML itself. */
+export const yamlSyntax = 'yaml-syntax';
+
 /**
  * Policy files → one document tree. Reports everything that is wrong with the files themselves (syntax, kinds, keys,
  * types, names given twice), each with file, line and column; what could be read is in the documents all the same.
@@ -58,11 +61,14 @@ function readFile(file: PolicyFile, into: DocumentsUnderway, findings: Findings)
     merge: false,
   });
   if (!Array.isArray(parsed)) return;
-  for (const document of parsed) {
-    const source = new Source(file, lines, findings, document);
+  const read = parsed.map((document) => ({ document, source: new Source(file, lines, findings, document) }));
+  for (const { document, source } of read)
     for (const problem of [...document.errors, ...document.warnings])
-      findings.error('yaml-syntax', source.at(problem.pos[0]), problem.message);
-    if (document.errors.length > 0 || document.contents === null) continue;
+      findings.error(yamlSyntax, source.at(problem.pos[0]), problem.message);
+  // Half a file would be blamed for what stands in its other half.
+  if (parsed.some((document) => document.errors.length > 0)) return;
+  for (const { document, source } of read) {
+    if (document.contents === null) continue;
     const root = document.contents;
     readDocument(new YamlValue(root, source.place(root, source.at(0)), source), into, findings);
   }

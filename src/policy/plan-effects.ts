@@ -9,48 +9,51 @@ import type { ColumnMaskRule, RowFilterRule, Snapshot } from './model.ts';
 
 export type Effect =
   | { readonly kind: 'privilege'; readonly privilege: Privilege; readonly gained: boolean }
-  /** A filter that applies now (fewer rows), no longer (more rows), or says something else. */
-  | { readonly kind: 'filter'; readonly policy: string; readonly change: 'added' | 'removed' | 'changed' }
-  | {
-      readonly kind: 'mask';
-      readonly column: SecurableName;
-      readonly policy: string;
-      readonly change: 'added' | 'removed' | 'changed';
-    }
+  | { readonly kind: 'filter'; readonly change: RuleChange<RowFilterRule> }
+  | { readonly kind: 'mask'; readonly column: SecurableName; readonly change: RuleChange<ColumnMaskRule> }
   | { readonly kind: 'attribute'; readonly name: string; readonly value: string; readonly gained: boolean }
   | { readonly kind: 'membership'; readonly group: string; readonly gained: boolean }
   | { readonly kind: 'assume'; readonly role: string; readonly gained: boolean };
 
-/** Whether the principal may see or do less than before, or something that is not known to be more. */
-export function shrinks(effect: Effect): boolean {
+/** A rule that applies now, no longer, or says something else. */
+type RuleChange<R> =
+  | { readonly is: 'added' | 'removed'; readonly rule: R }
+  | { readonly is: 'changed'; readonly was: R; readonly rule: R };
+
+/** More access, less, or something of which neither is known. */
+export type Leaning = 'gain' | 'loss' | 'unknown';
+
+export function leaningOf(effect: Effect): Leaning {
   switch (effect.kind) {
     case 'privilege':
     case 'attribute':
     case 'assume':
-      return !effect.gained;
+      return effect.gained ? 'gain' : 'loss';
     case 'filter':
     case 'mask':
-      return effect.change !== 'removed';
+      return ({ added: 'loss', removed: 'gain', changed: 'unknown' } as const)[effect.change.is];
     case 'membership':
       // A rule asks for the group; which way it answers is not looked into.
-      return true;
+      return 'unknown';
     default:
       return never(effect);
   }
 }
 
-export function describeEffect(effect: Effect): string {
+/** Whether the principal may see or do less than before, or something that is not known to be more. */
+export function shrinks(effect: Effect): boolean {
+  return leaningOf(effect) !== 'gain';
+}
+
+/** In words, as they follow "gains", "loses" and "changes". `on`: what is said to change. */
+export function describeEffect(effect: Effect, on: SecurableName): string {
   switch (effect.kind) {
     case 'privilege':
       return effect.privilege;
     case 'filter':
-      return { added: 'filtered by', removed: 'no longer filtered by', changed: 'filtered otherwise by' }[
-        effect.change
-      ].concat(` ${effect.policy}`);
-    case 'mask': {
-      const words = { added: 'masked by', removed: 'no longer masked by', changed: 'masked otherwise by' };
-      return `${effect.column} ${words[effect.change]} ${effect.policy}`;
-    }
+      return describeFilter(effect.change);
+    case 'mask':
+      return describeMask(effect.change, effect.column, on);
     case 'attribute':
       return `attribute ${effect.name} ${JSON.stringify(effect.value)}`;
     case 'membership':
@@ -60,6 +63,33 @@ export function describeEffect(effect: Effect): string {
     default:
       return never(effect);
   }
+}
+
+function describeFilter(change: RuleChange<RowFilterRule>): string {
+  const { policy } = change.rule;
+  if (change.is === 'changed') return `sees other rows: ${wasAndIs(change.was, change.rule)}`;
+  return change.is === 'added' ? `rows: now filtered by ${policy}` : `rows: no longer filtered by ${policy}`;
+}
+
+/** A column of the relation itself goes by its short name; one that a view reads is named whole. */
+function describeMask(change: RuleChange<ColumnMaskRule>, column: SecurableName, on: SecurableName): string {
+  const name = column.startsWith(`${on}.`) ? column.slice(on.length + 1) : column;
+  const { policy } = change.rule;
+  if (change.is === 'changed') return `sees other values of ${name}: ${wasAndIs(change.was, change.rule)}`;
+  return change.is === 'added'
+    ? `${name} unmasked (${policy} now applies)`
+    : `${name} unmasked (${policy} no longer applies)`;
+}
+
+function wasAndIs(was: RowFilterRule | ColumnMaskRule, is: RowFilterRule | ColumnMaskRule): string {
+  if (was.policy === is.policy && was.text === is.text) return `${is.policy} reads other columns`;
+  const now = was.policy === is.policy ? '' : `${is.policy} `;
+  return `${was.policy} was ${quoted(was)}, ${now}is ${quoted(is)}`;
+}
+
+/** On one line, however it is written in the file. */
+function quoted(rule: RowFilterRule | ColumnMaskRule): string {
+  return `"${(rule.text ?? '').trim().replaceAll(/\s*\n\s*/g, ' ')}"`;
 }
 
 const onTable: readonly Privilege[] = ['SELECT', 'MODIFY', 'MANAGE', 'APPLY TAG', 'REFRESH'];
@@ -189,10 +219,9 @@ function ruleEffects(
   const before = shown(from, principal, on);
   const after = shown(to, principal, on);
   const effects: Effect[] = [];
-  for (const [key, change, rule] of changes(before.filters, after.filters))
-    effects.push({ kind: 'filter', policy: rule?.policy ?? key, change });
-  for (const [column, change, rule] of changes(before.masks, after.masks))
-    effects.push({ kind: 'mask', column, policy: rule.policy, change });
+  for (const [, change] of changes(before.filters, after.filters)) effects.push({ kind: 'filter', change });
+  for (const [column, change] of changes(before.masks, after.masks))
+    effects.push({ kind: 'mask', column, change });
   if (effects.length === 0 && after.filters.size + after.masks.size === 0) return effects;
   for (const group of askedGroups([...after.filters.values(), ...after.masks.values()])) {
     const was = [...from.groupsOf(principal)].some((name) => name === group);
@@ -205,13 +234,13 @@ function ruleEffects(
 function* changes<K, R extends RowFilterRule | ColumnMaskRule>(
   before: ReadonlyMap<K, R>,
   after: ReadonlyMap<K, R>,
-): Generator<[K, 'added' | 'removed' | 'changed', R]> {
+): Generator<[K, RuleChange<R>]> {
   for (const [key, rule] of after) {
     const was = before.get(key);
-    if (was === undefined) yield [key, 'added', rule];
-    else if (!says(was, rule)) yield [key, 'changed', rule];
+    if (was === undefined) yield [key, { is: 'added', rule }];
+    else if (!says(was, rule)) yield [key, { is: 'changed', was, rule }];
   }
-  for (const [key, rule] of before) if (!after.has(key)) yield [key, 'removed', rule];
+  for (const [key, rule] of before) if (!after.has(key)) yield [key, { is: 'removed', rule }];
 }
 
 function says(a: RowFilterRule | ColumnMaskRule, b: RowFilterRule | ColumnMaskRule): boolean {

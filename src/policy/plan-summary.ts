@@ -29,7 +29,7 @@ export function summarize(all: readonly SharedEffects[]): string {
 function keyOf(effect: Effect, on: SecurableName): string {
   if (effect.kind === 'privilege')
     return `privilege ${effect.gained ? 'gain' : 'lose'} ${effect.privilege} ${levelOf(on)}`;
-  if (effect.kind === 'filter' || effect.kind === 'mask') return `${effect.kind} ${effect.change}`;
+  if (effect.kind === 'filter' || effect.kind === 'mask') return `${effect.kind} ${effect.change.is}`;
   return `${effect.kind} ${effect.gained ? 'gain' : 'lose'}`;
 }
 

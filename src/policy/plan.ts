@@ -5,6 +5,8 @@ import {
   compared,
   describeEffect,
   type Effect,
+  type Leaning,
+  leaningOf,
   privilegeEffects,
   rowEffects,
   shrinks,
@@ -108,21 +110,29 @@ function difference(before: ReadonlySet<string>, after: ReadonlySet<string>): re
   return [...gained, ...lost];
 }
 
+/** Each phrase once: a view may read several tables under one policy. */
 function toChange({ principals, on, effects }: SharedEffects): SharedChange {
+  const told = (leaning: Leaning) => [
+    ...new Set(
+      effects.filter((effect) => leaningOf(effect) === leaning).map((effect) => describeEffect(effect, on)),
+    ),
+  ];
+  const changes = told('unknown');
   return {
     principals,
     table: on,
-    gains: effects.filter((effect) => !shrinks(effect)).map(describeEffect),
-    loses: effects.filter(shrinks).map(describeEffect),
+    gains: told('gain'),
+    loses: told('loss'),
+    ...(changes.length === 0 ? {} : { changes }),
   };
 }
 
 function expand(shared: readonly SharedChange[]): readonly AccessChange[] {
   const changes: AccessChange[] = [];
-  for (const { principals, table, gains, loses } of shared)
+  for (const { principals, ...change } of shared)
     for (const principal of principals) {
       if (changes.length === maximumChanges) return changes;
-      changes.push({ principal, table, gains, loses });
+      changes.push({ principal, ...change });
     }
   return changes;
 }

@@ -94,16 +94,28 @@ function spread(
 
 /** Views of paused tables and copies of those; views that Postgres refused as they are still wanted. */
 function absentViews(actual: DatabaseState, desired: DatabaseState): ReadonlySet<string> {
-  const absent = new Set<string>();
-  for (const fact of [...desired.views.values()].sort((a, b) => a.ordinal - b.ordinal)) {
-    const base = fact.view?.base;
-    const paused = base !== undefined && actual.paused.has(keyOf(base.schema, base.name));
+  return withCopies(desired, (fact) => {
     const there = actual.views.get(viewKey(fact));
     const refused = there?.state === 'refused' && there.fingerprint === fact.fingerprint;
-    if (paused || refused || fact.dependsOn.some((view) => absent.has(viewKey(view))))
-      absent.add(viewKey(fact));
-  }
-  return absent;
+    return refused || isPaused(actual, fact);
+  });
+}
+
+/** Keys of the views that stay out because a table is paused: theirs, or one that they read through another view. */
+export function pausedViews(actual: DatabaseState, desired: DatabaseState): ReadonlySet<string> {
+  return withCopies(desired, (fact) => isPaused(actual, fact));
+}
+
+function isPaused(actual: DatabaseState, { view }: ViewFact): boolean {
+  return view !== undefined && actual.paused.has(keyOf(view.base.schema, view.base.name));
+}
+
+/** What `is` says, and the copies that read such a view, however deep. */
+function withCopies(desired: DatabaseState, is: (fact: ViewFact) => boolean): ReadonlySet<string> {
+  const found = new Set<string>();
+  for (const fact of [...desired.views.values()].sort((a, b) => a.ordinal - b.ordinal))
+    if (is(fact) || fact.dependsOn.some((view) => found.has(viewKey(view)))) found.add(viewKey(fact));
+  return found;
 }
 
 function grantsOn(fact: ViewFact, desired: DatabaseState): ViewGrant[] {

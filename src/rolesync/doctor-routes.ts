@@ -46,32 +46,54 @@ export function doctorRoutes(options: DoctorRouteOptions): readonly Route[] {
         return { findings: found.flat().map((finding) => findingValue(finding, options.accepted.of(name))) };
       },
     }),
-    route({
-      method: 'post',
-      path: '/api/v1/clusters/{name}/harden',
-      summary: 'Plan or do the closing of ways around',
-      output: z.unknown(),
-      requires: manageMetastore,
-      input: z.object({
-        name: z.string(),
-        apply: z.boolean().default(false),
-        only: z.array(z.string()).optional(),
-        accept: z.array(z.string()).optional(),
-      }),
-      run: async (input, caller) => {
-        const acting = { ...options, audit: actingAs(options.audit, caller) };
-        if (input.accept !== undefined) options.accepted.accept(input.name, input.accept);
-        const accepted = options.accepted.of(input.name);
-        const picked = input.only === undefined ? undefined : new Set(input.only);
-        const operations = await Promise.all(
-          catalogsOf(options, input.name).map((info) =>
-            hardenCatalog(acting, info, { accepted, picked, apply: input.apply }),
-          ),
-        );
-        return { operations: operations.flat(), applied: input.apply };
-      },
-    }),
+    hardenRoute(options),
   ];
+}
+
+function hardenRoute(options: DoctorRouteOptions): Route {
+  return route({
+    method: 'post',
+    path: '/api/v1/clusters/{name}/harden',
+    summary: 'Plan or do the closing of ways around',
+    output: z.unknown(),
+    requires: manageMetastore,
+    input: z.object({
+      name: z.string(),
+      apply: z.boolean().default(false),
+      only: z.array(z.string()).optional(),
+      accept: z.array(z.string()).optional(),
+    }),
+    run: async (input, caller) => {
+      await checkIds(options, input.name, [...(input.only ?? []), ...(input.accept ?? [])]);
+      const acting = { ...options, audit: actingAs(options.audit, caller) };
+      if (input.accept !== undefined) options.accepted.accept(input.name, input.accept);
+      const accepted = options.accepted.of(input.name);
+      const picked = input.only === undefined ? undefined : new Set(input.only);
+      const operations = await Promise.all(
+        catalogsOf(options, input.name).map((info) =>
+          hardenCatalog(acting, info, { accepted, picked, apply: input.apply }),
+        ),
+      );
+      return { operations: operations.flat(), applied: input.apply };
+    },
+  });
+}
+
+/** @throws not_found for ids that doctor does not report: a slip of the pen must not look like a job done. */
+async function checkIds(
+  options: DoctorRouteOptions,
+  cluster: string,
+  asked: readonly string[],
+): Promise<void> {
+  if (asked.length === 0) return;
+  const found = await Promise.all(catalogsOf(options, cluster).map((info) => examine(options, info)));
+  const known = new Set(found.flat().map((finding) => finding.id));
+  const missing = asked.filter((id) => !known.has(id) && !options.accepted.of(cluster).has(id));
+  if (missing.length === 0) return;
+  throw new WritError('not_found', {
+    message: `no finding ${missing.join(', ')} in cluster ${cluster}`,
+    hint: known.size === 0 ? 'there are none at all' : `there are: ${[...known].join(', ')}`,
+  });
 }
 
 export interface HardenChoice {

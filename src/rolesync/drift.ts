@@ -1,7 +1,8 @@
 import { describe } from './describe.ts';
+import { pausedViews } from './diff-views.ts';
 import type { Observed } from './inspect.ts';
 import type { PlanOperation } from './plan-operation.ts';
-import { type DatabaseState, viewKey } from './state.ts';
+import { type DatabaseState, type ViewFact, viewKey } from './state.ts';
 
 // How a database differs from policy, in words. Pure. `critical`: somebody may see or do more than policy says, or a
 // wall is not what was built. `repairable`: something is missing. `reported`: for people to decide.
@@ -55,41 +56,46 @@ function standsUnasked(
 }
 
 function viewFindings(state: DatabaseState, desired: DatabaseState): DriftFinding[] {
-  const findings: DriftFinding[] = [];
-  for (const fact of desired.views.values()) {
+  const paused = pausedViews(state, desired);
+  return [...desired.views.values()].flatMap((fact) => {
     const there = state.views.get(viewKey(fact));
-    const name = `${fact.schema}.${fact.name}`;
-    const base = fact.view === undefined ? '' : ` over ${fact.view.base.schema}.${fact.view.base.name}`;
-    if (there === undefined)
-      findings.push({ severity: 'repairable', summary: `the view ${name}${base} is missing` });
-    else if (there.fingerprint === 'moved')
-      findings.push({
-        severity: 'critical',
-        summary: `the view ${name} stands over a table whose name belongs to another one now`,
-      });
-    else if (there.fingerprint === 'altered')
-      findings.push({
-        severity: 'critical',
-        summary: `the view ${name} is not what was made: its text, owner or options were changed`,
-      });
-    else if (there.state === 'refused')
-      findings.push({
-        severity: 'reported',
-        summary: `${name} is not offered, because ${there.reason ?? 'Postgres refused it'}`,
-      });
-    else if (there.state === 'withdrawn' && there.reason !== 'paused') {
-      const severity = /another table|which the policy reads/.test(there.reason ?? '')
-        ? 'critical'
-        : 'repairable';
-      findings.push({
-        severity,
-        summary: `the view ${name}${base} is withdrawn: ${there.reason ?? 'it was dropped'}`,
-      });
-    } else if (there.fingerprint !== fact.fingerprint)
-      findings.push({ severity: 'repairable', summary: `the view ${name}${base} is out of date` });
-  }
-  return findings;
+    // Reported with its table; one that stands all the same is looked at like any other.
+    if (paused.has(viewKey(fact)) && there?.state !== 'made') return [];
+    return viewFinding(fact, there) ?? [];
+  });
 }
+
+function viewFinding(fact: ViewFact, there: ViewFact | undefined): DriftFinding | undefined {
+  const name = `${fact.schema}.${fact.name}`;
+  const base = fact.view === undefined ? '' : ` over ${fact.view.base.schema}.${fact.view.base.name}`;
+  if (there === undefined) return { severity: 'repairable', summary: `the view ${name}${base} is missing` };
+  if (there.fingerprint === 'moved')
+    return {
+      severity: 'critical',
+      summary: `the view ${name} stands over a table whose name belongs to another one now`,
+    };
+  if (there.fingerprint === 'altered')
+    return {
+      severity: 'critical',
+      summary: `the view ${name} is not what was made: its text, owner or options were changed`,
+    };
+  if (there.state === 'refused')
+    return {
+      severity: 'reported',
+      summary: `${name} is not offered, because ${there.reason ?? 'Postgres refused it'}`,
+    };
+  if (there.state === 'withdrawn')
+    return {
+      severity: movedBase.test(there.reason ?? '') ? 'critical' : 'repairable',
+      summary: `the view ${name}${base} is withdrawn: ${there.reason ?? 'it was dropped'}`,
+    };
+  if (there.fingerprint !== fact.fingerprint)
+    return { severity: 'repairable', summary: `the view ${name}${base} is out of date` };
+  return undefined;
+}
+
+/** Reasons of writ.view_obstacle that mean: what the policy was written for is not what the name means now. */
+const movedBase = /another table|which the policy reads/;
 
 function kitFindings(state: DatabaseState, desired: DatabaseState): DriftFinding[] {
   const findings: DriftFinding[] = [];

@@ -30,21 +30,16 @@ export function guard(
   if (!limits.allowEmpty && desired.roles.size === 0 && people.length > 0) {
     refuse(
       `the policy admits nobody, and ${people.length} roles would go`,
-      'if that is meant, uninstall the cluster instead',
+      'everybody who can read here would lose all access: mostly a folder that was read empty or half',
+      'look whether the policy folder is the right one (`writ policy lint`); if it is meant, `writ sync uninstall CLUSTER` lets the cluster go',
     );
   }
   const revokes = operations.reduce((sum, operation) => sum + revoked(operation), 0);
   if (revokes > limits.maxRevokes)
-    refuse(
-      `${revokes} rights would be taken away, the limit is ${limits.maxRevokes}`,
-      'apply in parts, or raise the limit',
-    );
+    refuse(`${revokes} rights would be taken away, the limit is ${limits.maxRevokes}`, tooMuch, inParts);
   const dropped = operations.filter((operation) => operation.op === 'drop-role').length;
   if (dropped > limits.maxDroppedRoles)
-    refuse(
-      `${dropped} roles would be dropped, the limit is ${limits.maxDroppedRoles}`,
-      'apply in parts, or raise the limit',
-    );
+    refuse(`${dropped} roles would be dropped, the limit is ${limits.maxDroppedRoles}`, tooMuch, inParts);
   return operations;
 }
 
@@ -54,17 +49,19 @@ function refuseForeign(
   desired: DatabaseState,
 ): void {
   const taken = [...desired.roles.keys()].filter((role) => observed.foreignRoles.has(role));
-  if (taken.length > 0)
-    refuse(`the role ${taken[0]} exists and is not ours`, 'rename it, or drop it if it is left over');
+  if (taken.length > 0) refuse(`the role ${taken[0]} exists and is not ours`, notOurs, leftOver);
   const schema = [...desired.schemas].find((name) => observed.foreignSchemas.has(name));
-  if (schema !== undefined)
-    refuse(`the schema ${schema} exists and is not ours`, 'rename it, or drop it if it is left over');
+  if (schema !== undefined) refuse(`the schema ${schema} exists and is not ours`, notOurs, leftOver);
   for (const operation of operations) {
     const touched = rolesTouched(operation).find(
       (role) => !role.startsWith(rolePrefix) || observed.foreignRoles.has(role),
     );
     if (touched !== undefined)
-      refuse(`the plan touches role ${touched}, which is not ours`, 'this is a bug; nothing was done');
+      refuse(
+        `the plan touches role ${touched}, which is not ours`,
+        notOurs,
+        'this is a bug; nothing was done. Please report it with the output of `writ sync plan`',
+      );
   }
 }
 
@@ -102,6 +99,12 @@ function revoked(operation: PlanOperation): number {
   }
 }
 
-function refuse(what: string, hint: string): never {
-  throw new WritError('guard_refused', { message: what, hint });
+const tooMuch =
+  'one apply that takes so much away is mostly a mistake in the policy, so none of it was done in this database';
+const inParts = 'look at the plan; if all of it is meant, change the policy in smaller steps and apply each';
+const notOurs = 'it lacks our mark, and nothing that somebody else made is changed';
+const leftOver = 'rename it, or drop it if it is left over; then apply again';
+
+function refuse(what: string, why: string, hint: string): never {
+  throw new WritError('guard_refused', { message: what, detail: why, hint });
 }

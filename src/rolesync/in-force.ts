@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Actor, actingAs } from '../audit/acting.ts';
 import type { AuditLog } from '../audit/log-interface.ts';
-import type { CatalogInfo } from '../catalog/model.ts';
+import type { CatalogInfo, CatalogSnapshot } from '../catalog/model.ts';
 import type { CatalogStore } from '../catalog/store.ts';
 import type { Cluster } from '../fleet/cluster.ts';
 import type { Clock } from '../kernel/clock.ts';
@@ -59,8 +59,13 @@ export interface InForce {
     files?: readonly PolicyFile[],
     digest?: string,
   ): Promise<FullPlan & { readonly change: PolicyChange }>;
-  /** The same files against the catalog as it is now (discovery, a new principal, an expired grant). */
-  refresh(why: string): Promise<void>;
+  /** What `refresh` would bring into force, against this catalog; nothing changes. @throws invalid_policy */
+  preview(catalog: CatalogSnapshot): Promise<Snapshot>;
+  /**
+   * The same files against the catalog as it is now (discovery, a new principal, an expired grant).
+   * @returns what was done per catalog, nothing when nobody's snapshot changes @throws invalid_policy, and all stays
+   */
+  refresh(why: string, actor?: Actor): Promise<readonly CatalogPlan[]>;
   /** Makes sure that a principal who just signed in has roles wherever policy lets them in. */
   ensurePrincipal(principal: PrincipalName): Promise<void>;
   onChange(listener: (change: PolicyChange) => void): void;
@@ -146,21 +151,37 @@ class OneInForce implements InForce {
     });
   }
 
-  refresh(why: string): Promise<void> {
+  preview(catalog: CatalogSnapshot): Promise<Snapshot> {
+    return this.recompile(catalog);
+  }
+
+  refresh(why: string, actor: Actor = ownInitiative): Promise<readonly CatalogPlan[]> {
     return this.alone(async () => {
-      const next = await compileOrThrow(this.options, this.snapshot.files);
+      const next = await this.recompile(this.options.store.snapshot());
       this.armExpiry();
-      if (next.id === this.snapshot.id && samePrincipals(next, this.snapshot)) return;
+      if (next.id === this.snapshot.id && samePrincipals(next, this.snapshot)) return [];
       const planned = await this.planTo(next, this.snapshot.files);
-      await this.bringIntoForce(next, planned, ownInitiative);
+      const { catalogs } = await this.bringIntoForce(next, planned, actor);
       this.options.audit.append({
         kind: 'policy.apply',
-        ...ownInitiative,
+        principal: actor.principal,
+        credential: actor.credential,
         decision: 'allow',
         policyVersion: next.id,
         summary: `${why}: ${planned.policy.summary}`,
       });
+      return catalogs;
     });
+  }
+
+  private async recompile(catalog: CatalogSnapshot): Promise<Snapshot> {
+    const { snapshot, findings } = await compileWith(this.options, this.snapshot.files, catalog);
+    if (snapshot !== undefined) return snapshot;
+    throw invalidPolicy(
+      findings,
+      'the catalog changed and the policy does not compile against it',
+      'the policy in force stays; change the files (or the table that they name), then `writ policy apply`',
+    );
   }
 
   async ensurePrincipal(principal: PrincipalName): Promise<void> {
@@ -248,9 +269,8 @@ export async function planCatalogs(
   clusters: ReadonlyMap<string, Cluster>,
   snapshot: Snapshot,
 ): Promise<readonly CatalogPlan[]> {
-  const postgres = [...snapshot.catalog.catalogs.values()].filter((info) => info.kind === 'POSTGRES');
   return Promise.all(
-    postgres.map(async (info): Promise<CatalogPlan> => {
+    postgresCatalogs(snapshot).map(async (info): Promise<CatalogPlan> => {
       const place = { cluster: info.cluster ?? '', catalog: info.name };
       try {
         return {
@@ -265,6 +285,10 @@ export async function planCatalogs(
   );
 }
 
+export function postgresCatalogs(snapshot: Snapshot): readonly CatalogInfo[] {
+  return [...snapshot.catalog.catalogs.values()].filter((info) => info.kind === 'POSTGRES');
+}
+
 /** @throws not_found for a catalog whose cluster is not configured. */
 export function clusterOf(clusters: ReadonlyMap<string, Cluster>, info: CatalogInfo): Cluster {
   const cluster = clusters.get(info.cluster ?? '');
@@ -275,9 +299,13 @@ export function clusterOf(clusters: ReadonlyMap<string, Cluster>, info: CatalogI
   return cluster;
 }
 
-function compileWith(options: PolicyInForceOptions, files: readonly PolicyFile[]) {
+function compileWith(
+  options: PolicyInForceOptions,
+  files: readonly PolicyFile[],
+  catalog = options.store.snapshot(),
+) {
   const known = options.store.principals().map((principal) => principal.name);
-  return compileFiles(files, options.store.snapshot(), known, options.clock.now());
+  return compileFiles(files, catalog, known, options.clock.now());
 }
 
 async function compileOrThrow(
@@ -286,13 +314,21 @@ async function compileOrThrow(
 ): Promise<Snapshot> {
   const { snapshot, findings } = await compileWith(options, files);
   if (snapshot !== undefined) return snapshot;
+  throw invalidPolicy(
+    findings,
+    'the policy does not compile',
+    'nothing changed; `writ policy lint` shows the same list',
+  );
+}
+
+function invalidPolicy(findings: readonly Finding[], what: string, hint: string): WritError {
   const errors = findings.filter((finding) => finding.severity === 'error');
-  throw new WritError('invalid_policy', {
-    message: `the policy does not compile: ${errors.length} error${errors.length === 1 ? '' : 's'}`,
+  return new WritError('invalid_policy', {
+    message: `${what}: ${errors.length} error${errors.length === 1 ? '' : 's'}`,
     detail: errors
       .map((finding) => `${finding.path}:${finding.line}:${finding.column} ${finding.message}`)
       .join('\n'),
-    hint: 'nothing changed; `writ policy lint` shows the same list',
+    hint,
   });
 }
 

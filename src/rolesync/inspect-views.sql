@@ -11,6 +11,9 @@ select
   v.base_name::text as base_name,
   case when v.base_oid <> 0 then v.base_oid::regclass is distinct from
     to_regclass(format('%I.%I', v.base_schema, v.base_name)) end as moved,
+  -- Kept reasons are of the last DDL that concerned the view: by now the name may belong to somebody else.
+  case when v.base_oid <> 0 and v.source ->> 'definition' is null then
+    to_regclass(format('%I.%I', v.base_schema, v.base_name))::oid <> v.base_oid end as renamed,
   c.oid is not null as stands,
   c.oid is not null and (
     v.view_name is null or pg_get_userbyid(c.relowner) <> 'writ_owner' or md5(pg_get_viewdef(c.oid)) is distinct from v.deparsed

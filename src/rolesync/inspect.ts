@@ -121,6 +121,7 @@ interface ViewRow extends Row {
   readonly ordinal: number;
   readonly depends_on: readonly { schema: string; name: string }[] | null;
   readonly moved: boolean | null;
+  readonly renamed: boolean | null;
   readonly stands: boolean;
   readonly altered: boolean;
   readonly columns: readonly { name: string; type: string }[];
@@ -278,6 +279,7 @@ function viewOf(row: ViewRow): ViewFact {
       : row.stands
         ? 'made'
         : row.state;
+  const reason = !row.stands && row.renamed === true ? 'its name belongs to another table now' : row.reason;
   return {
     schema: row.schema,
     name: row.name,
@@ -286,7 +288,7 @@ function viewOf(row: ViewRow): ViewFact {
     columns: row.columns,
     dependsOn: row.depends_on ?? [],
     state: row.stands ? 'made' : state,
-    ...(row.reason === null ? {} : { reason: row.reason }),
+    ...(reason === null ? {} : { reason }),
   };
 }
 

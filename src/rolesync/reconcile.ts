@@ -149,8 +149,21 @@ async function compare(connection: AdminConnection, { catalog, snapshot }: SyncT
     observed,
     desired,
     operations,
-    notEnforced: [...notEnforced, ...absences(observed.state, desired)],
+    notEnforced: [
+      ...notEnforced,
+      ...absences(observed.state, desired),
+      ...unhardened(observed.state, catalog),
+    ],
   };
+}
+
+/** Where nothing of ours was, ways around stand open as Postgres leaves them: uninstall gives back what harden took. */
+function unhardened(actual: DatabaseState, catalog: CatalogInfo): string[] {
+  return actual.schemas.has('writ')
+    ? []
+    : [
+        `the database ${databaseOf(catalog)} is not hardened: after this is applied, run \`writ cluster harden ${catalog.cluster ?? ''} --apply\``,
+      ];
 }
 
 function absences(actual: DatabaseState, desired: DatabaseState): string[] {

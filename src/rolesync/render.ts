@@ -9,29 +9,12 @@ import type { GrantTarget } from './state.ts';
 export function render(operation: PlanOperation, version: number): readonly Sql[] {
   switch (operation.op) {
     case 'create-role':
-      return [
-        sql`create role ${identifier(operation.role)} nologin nosuperuser nocreatedb nocreaterole noreplication nobypassrls`,
-        sql`comment on role ${identifier(operation.role)} is ${literal(operation.comment)}`,
-      ];
     case 'restrict-role':
-      return [
-        sql`alter role ${identifier(operation.role)} nologin nosuperuser nocreatedb nocreaterole noreplication nobypassrls`,
-      ];
     case 'drop-role':
-      return [sql`drop role ${identifier(operation.role)}`];
-    case 'grant-membership': {
-      const options = version >= 160000 ? sql` with inherit true, set false` : sql``;
-      return [
-        sql`grant ${identifier(operation.role)} to ${join(operation.members.map(identifier))}${options}`,
-      ];
-    }
-    case 'revoke-membership': {
-      const by =
-        operation.grantor === undefined || version < 160000
-          ? sql``
-          : sql` granted by ${identifier(operation.grantor)}`;
-      return [sql`revoke ${identifier(operation.role)} from ${join(operation.members.map(identifier))}${by}`];
-    }
+      return renderRole(operation);
+    case 'grant-membership':
+    case 'revoke-membership':
+      return [renderMembership(operation, version)];
     case 'grant':
     case 'revoke':
       return renderGrant(operation);
@@ -64,6 +47,33 @@ export function render(operation: PlanOperation, version: number): readonly Sql[
 }
 
 type Of<K extends PlanOperation['op']> = Extract<PlanOperation, { op: K }>;
+
+function renderRole(operation: Of<'create-role' | 'restrict-role' | 'drop-role'>): readonly Sql[] {
+  const role = identifier(operation.role);
+  switch (operation.op) {
+    case 'create-role':
+      return [
+        sql`create role ${role} nologin nosuperuser nocreatedb nocreaterole noreplication nobypassrls`,
+        sql`comment on role ${role} is ${literal(operation.comment)}`,
+      ];
+    case 'restrict-role':
+      return [sql`alter role ${role} nologin nosuperuser nocreatedb nocreaterole noreplication nobypassrls`];
+    case 'drop-role':
+      return [sql`drop role ${role}`];
+  }
+}
+
+function renderMembership(operation: Of<'grant-membership' | 'revoke-membership'>, version: number): Sql {
+  const role = identifier(operation.role);
+  const members = join(operation.members.map(identifier));
+  if (operation.op === 'grant-membership') {
+    const options = version >= 160000 ? sql` with inherit true, set false` : sql``;
+    return sql`grant ${role} to ${members}${options}`;
+  }
+  const { grantor } = operation;
+  const by = grantor === undefined || version < 160000 ? sql`` : sql` granted by ${identifier(grantor)}`;
+  return sql`revoke ${role} from ${members}${by}`;
+}
 
 function renderGrant(operation: Of<'grant' | 'revoke'>): readonly Sql[] {
   const privileges = join(operation.privileges.map((privilege) => privilegeWord(privilege)));

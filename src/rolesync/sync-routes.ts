@@ -1,10 +1,9 @@
 import { z } from 'zod';
 import { actingAs } from '../audit/acting.ts';
 import type { AuditLog } from '../audit/log-interface.ts';
-import type { CatalogInfo } from '../catalog/model.ts';
 import type { Cluster } from '../fleet/cluster.ts';
-import { toWritError, WritError } from '../kernel/errors.ts';
-import { type Caller, type Route, route } from '../kernel/route.ts';
+import { WritError } from '../kernel/errors.ts';
+import { type Route, route } from '../kernel/route.ts';
 import {
   formatSecurableName,
   metastore,
@@ -12,10 +11,9 @@ import {
   parseSecurableName,
   type SecurableName,
 } from '../kernel/securable-name.ts';
-import type { Snapshot } from '../policy/model.ts';
-import { clusterOf, type InForce, planCatalogs } from './in-force.ts';
-import { catalogPlanValue } from './policy-routes.ts';
-import { applyCluster, driftCluster, pauseTable, resumeTable, uninstallCluster } from './reconcile.ts';
+import { clusterOf, type InForce, postgresCatalogs } from './in-force.ts';
+import { driftCluster, pauseTable, resumeTable, uninstallCluster } from './reconcile.ts';
+import { clusterValue, planAgain, repairAll } from './repair.ts';
 
 // `/api/v1/sync/*`: bring clusters to the policy in force, say how they differ, let go of them.
 
@@ -34,7 +32,6 @@ const anything = z.unknown();
 const nothing = z.object({});
 
 export function syncRoutes(options: SyncRouteOptions): readonly Route[] {
-  const { inForce, clusters, audit } = options;
   return [
     route({
       method: 'post',
@@ -44,8 +41,7 @@ export function syncRoutes(options: SyncRouteOptions): readonly Route[] {
       output: anything,
       requires: manageMetastore,
       run: async () => {
-        await lookAgain(options);
-        return { clusters: (await planCatalogs(clusters, inForce.current())).map(catalogPlanValue) };
+        return { clusters: (await planAgain(options)).map(clusterValue) };
       },
     }),
     route({
@@ -55,65 +51,66 @@ export function syncRoutes(options: SyncRouteOptions): readonly Route[] {
       input: nothing,
       output: anything,
       requires: manageMetastore,
-      run: async (_input, caller) => {
-        await lookAgain(options);
-        return {
-          clusters: await Promise.all(
-            postgresCatalogs(inForce.current()).map((info) => repair(options, info, caller)),
-          ),
-        };
-      },
+      run: async (_input, caller) => ({ clusters: (await repairAll(options, caller)).map(clusterValue) }),
     }),
-    route({
-      method: 'post',
-      path: '/api/v1/sync/drift',
-      summary: 'How clusters differ from the policy in force',
-      input: nothing,
-      output: anything,
-      requires: manageMetastore,
-      run: async () => {
-        const found = await Promise.all(
-          postgresCatalogs(inForce.current()).map(async (info) => {
-            const findings = await driftCluster({
-              cluster: clusterOf(clusters, info),
-              catalog: info,
-              snapshot: inForce.current(),
-            });
-            return findings.map((finding) => ({ cluster: info.cluster ?? '', ...finding }));
-          }),
-        );
-        for (const { cluster, severity, summary } of found.flat())
-          audit.append({ kind: 'sync.drift', cluster, severity, summary });
-        return { findings: found.flat() };
-      },
-    }),
+    driftRoute(options),
     ...tableRoutes(options),
-    route({
-      method: 'post',
-      path: '/api/v1/sync/uninstall',
-      summary: 'Remove everything that Writ made in a cluster',
-      input: z.object({ cluster: z.string() }),
-      output: anything,
-      requires: manageMetastore,
-      run: async ({ cluster }, caller) => {
-        const catalogs = postgresCatalogs(inForce.current()).filter((info) => info.cluster === cluster);
-        if (!isFilled(catalogs))
-          throw new WritError('not_found', {
-            message: `no cluster ${cluster}`,
-            hint: '`writ cluster ls` lists them',
-          });
-        await options.onUninstall(catalogs.map((info) => info.name));
-        // One call clears every database of the cluster, whichever catalog it is asked for.
-        const [catalog] = catalogs;
-        const removed = await uninstallCluster({
-          cluster: clusterOf(clusters, catalog),
-          catalog,
-          audit: actingAs(audit, caller),
-        });
-        return { removed };
-      },
-    }),
+    uninstallRoute(options),
   ];
+}
+
+function driftRoute({ inForce, clusters, audit }: SyncRouteOptions): Route {
+  return route({
+    method: 'post',
+    path: '/api/v1/sync/drift',
+    summary: 'How clusters differ from the policy in force',
+    input: nothing,
+    output: anything,
+    requires: manageMetastore,
+    run: async () => {
+      const found = await Promise.all(
+        postgresCatalogs(inForce.current()).map(async (info) => {
+          const findings = await driftCluster({
+            cluster: clusterOf(clusters, info),
+            catalog: info,
+            snapshot: inForce.current(),
+          });
+          return findings.map((finding) => ({ cluster: info.cluster ?? '', ...finding }));
+        }),
+      );
+      for (const { cluster, severity, summary } of found.flat())
+        audit.append({ kind: 'sync.drift', cluster, severity, summary });
+      return { findings: found.flat() };
+    },
+  });
+}
+
+function uninstallRoute({ inForce, clusters, audit, onUninstall }: SyncRouteOptions): Route {
+  return route({
+    method: 'post',
+    path: '/api/v1/sync/uninstall',
+    summary: 'Remove everything that Writ made in a cluster',
+    input: z.object({ cluster: z.string() }),
+    output: anything,
+    requires: manageMetastore,
+    run: async ({ cluster }, caller) => {
+      const catalogs = postgresCatalogs(inForce.current()).filter((info) => info.cluster === cluster);
+      if (!isFilled(catalogs))
+        throw new WritError('not_found', {
+          message: `no cluster ${cluster}`,
+          hint: '`writ cluster ls` lists them',
+        });
+      await onUninstall(catalogs.map((info) => info.name));
+      // One call clears every database of the cluster, whichever catalog it is asked for.
+      const [catalog] = catalogs;
+      const removed = await uninstallCluster({
+        cluster: clusterOf(clusters, catalog),
+        catalog,
+        audit: actingAs(audit, caller),
+      });
+      return { removed };
+    },
+  });
 }
 
 function tableRoutes({ inForce, clusters, audit }: SyncRouteOptions): readonly Route[] {
@@ -148,44 +145,6 @@ function tableRoutes({ inForce, clusters, audit }: SyncRouteOptions): readonly R
   );
 }
 
-async function repair(
-  { inForce, clusters, audit }: SyncRouteOptions,
-  info: CatalogInfo,
-  caller: Caller,
-): Promise<object> {
-  const place = { cluster: info.cluster ?? '', catalog: info.name };
-  try {
-    const plan = await applyCluster({
-      cluster: clusterOf(clusters, info),
-      catalog: info,
-      snapshot: inForce.current(),
-      audit: actingAs(audit, caller),
-    });
-    audit.append({
-      kind: 'policy.apply',
-      principal: caller.principal,
-      credential: caller.credential,
-      catalog: info.name,
-      policyVersion: inForce.current().id,
-      summary: `sync apply: ${plan.operations.length} operations`,
-    });
-    return catalogPlanValue({ ...place, plan, error: undefined });
-  } catch (thrown) {
-    return catalogPlanValue({ ...place, plan: undefined, error: toWritError(thrown) });
-  }
-}
-
-async function lookAgain({ inForce, discover }: SyncRouteOptions): Promise<void> {
-  const changed = await Promise.all(
-    postgresCatalogs(inForce.current()).map((info) => discover(info.name).catch(() => false)),
-  );
-  if (changed.includes(true)) await inForce.refresh('the catalog changed');
-}
-
 function isFilled<T>(list: readonly T[]): list is readonly [T, ...T[]] {
   return list.length > 0;
-}
-
-function postgresCatalogs(snapshot: Snapshot): readonly CatalogInfo[] {
-  return [...snapshot.catalog.catalogs.values()].filter((info) => info.kind === 'POSTGRES');
 }

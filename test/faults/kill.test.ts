@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type pg from 'pg';
 import { afterAll, expect, test } from 'vitest';
 import { type Company, startCompany, stopProcess } from '../whole/company.ts';
@@ -103,7 +103,6 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     const again = await company.psql('etl', 'shop', 'select amount::int from orders where id = 700001');
     expect(again.stdout.trim()).toBe('5');
     expect((await company.writ('sync', 'plan')).code).toBe(0);
-    rmSync(`${home}/never`, { force: true });
   });
 }
 

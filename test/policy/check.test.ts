@@ -9,7 +9,8 @@ const sample = readFileSync('policies/sample.yaml', 'utf8');
 
 async function lint(text: string, catalog: CatalogSnapshot = sampleCatalog()): Promise<string[]> {
   const found = await lintPolicy([{ path: 'p.yaml', text }], catalog, [people.nina], now);
-  return found.map(formatFinding);
+  // Most texts here are fragments, which open nothing.
+  return found.filter((one) => one.rule !== 'nobody-admitted').map(formatFinding);
 }
 
 /** The sample with one text replaced, which must be there. */
@@ -139,6 +140,36 @@ describe('the sample', () => {
       'expression-refused',
       'idle-policy',
     ]);
+  });
+});
+
+describe('files that admit nobody', () => {
+  const warning =
+    'p.yaml:1:1 warning nobody-admitted nobody may use any catalog [grant USE CATALOG on a catalog to somebody]';
+  const grant = (text: string) => `kind: grants\ngrants: [{ ${text} }]`;
+
+  test.each<[string, string, boolean]>([
+    ['nothing at all', '', true],
+    ['groups alone', 'kind: principals\ngroups: { a: { members: [x@y.z] } }', true],
+    ['SELECT alone', grant('on: shop, to: all users, privileges: [SELECT]'), true],
+    ['USE CATALOG', grant('on: shop, to: x@y.z, privileges: [USE CATALOG]'), false],
+    [
+      '… that has expired',
+      grant('on: shop, to: x@y.z, privileges: [USE CATALOG], expires: 2026-03-02'),
+      true,
+    ],
+    ['all privileges', grant('on: shop, to: all users, privileges: [ALL PRIVILEGES]'), false],
+    ['an owner of the metastore', 'kind: grants\nowners: [{ on: metastore, owner: x@y.z }]', false],
+    ['an owner of a schema', 'kind: grants\nowners: [{ on: shop.public, owner: x@y.z }]', true],
+  ])('%s', async (_what, text, expected) => {
+    const found = await lintPolicy([{ path: 'p.yaml', text }], sampleCatalog(), [], now);
+    expect(found.map(formatFinding).includes(warning)).toBe(expected);
+  });
+
+  test('no files at all, whatever the catalog', async () => {
+    const found = await lintPolicy([], sampleCatalog(), [], now);
+    expect(found.map(formatFinding)).toEqual([warning.replace('p.yaml', 'policies')]);
+    expect(await lintPolicy([], catalogOf({}, []), [], now)).toEqual(found);
   });
 });
 

@@ -154,6 +154,28 @@ describe('what the files say wrongly, each with its place', () => {
     expect(found[0]?.startsWith(place)).toBe(true);
   });
 
+  test('a file that is no YAML is blamed for its syntax alone', async () => {
+    const text = [
+      'kind: grants',
+      'grants:',
+      '  - { on: shop, to: analysts, privileges: [USE CATALOG] }',
+      '---',
+      'kind: principals',
+      'groups:',
+      '  analysts: { members: [ana@acme.test }',
+    ].join('\n');
+    const other = { path: 'o.yaml', text: 'kind: grants\nowners: [{ on: shop, owner: analysts }]' };
+    const { snapshot, findings: found } = await compileFiles(
+      [{ path: 'p.yaml', text }, other],
+      sampleCatalog(),
+      [],
+      now,
+    );
+    expect(snapshot).toBeUndefined();
+    expect(found.length).toBeGreaterThan(0);
+    expect([...new Set(found.map((one) => `${one.path} ${one.rule}`))]).toEqual(['p.yaml yaml-syntax']);
+  });
+
   test('a broken document does not hide what is wrong in the next file', () => {
     const { findings: found } = parsePolicyFiles([
       { path: 'a.yaml', text: 'kind: [' },

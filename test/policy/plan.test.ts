@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { CatalogSnapshot } from '../../src/catalog/model.ts';
+import { formatPlan } from '../../src/cli/commands/policy.ts';
 import { compileFiles } from '../../src/policy/compile.ts';
 import { formatFinding } from '../../src/policy/findings.ts';
 import type { Snapshot } from '../../src/policy/model.ts';
@@ -96,6 +97,104 @@ describe('who gains and loses what', () => {
       '1 column is masked otherwise for 2 people; 2 people see more rows of 5 tables',
     );
     expect(plan.shrunk).toEqual(['ana@acme.test', 'omar@acme.test']);
+  });
+
+  const own = `rowFilter: "region = any(attribute('region'))"`;
+
+  test('a filter that says something else is neither a gain nor a loss, and ends sessions all the same', async () => {
+    const plan = await planned([own, 'rowFilter: "true"']);
+    expect(plan.summary).toBe('2 people see other rows of 5 tables');
+    expect(plan.shrunk).toEqual(expect.arrayContaining(['ana@acme.test', 'omar@acme.test']));
+    const views = plan.changes.filter((change) => change.table === 'shop.public.customer_orders');
+    expect(views.length).toBeGreaterThan(0);
+    for (const { gains, loses, changes } of plan.changes) {
+      expect([gains, loses]).toEqual([[], []]);
+      expect(changes).toEqual([
+        `sees other rows: own_region was "region = any(attribute('region'))", is "true"`,
+      ]);
+    }
+  });
+
+  test('a view of two filtered tables is told of their filter once', async () => {
+    const plan = await planned([
+      'match: { region: { residency: region } }, to: [all users]',
+      'match: { region: { residency: region } }, to: [auditors]',
+    ]);
+    const view = plan.changes.find((change) => change.table === 'shop.public.customer_orders');
+    expect(view).toMatchObject({ gains: ['rows: no longer filtered by own_region'], loses: [] });
+    expect(view).not.toHaveProperty('changes');
+  });
+
+  test('masks: lifted, laid on, said otherwise, replaced by another', async () => {
+    const phone = 'match: { value: { pii: phone } }, to: [all users], except: [stewards]';
+    const of = async (...edits: [string, string][]) =>
+      (await planned(...edits)).changes.find(
+        (change) => change.principal === people.ana && change.table === 'shop.public.customers',
+      );
+    expect(await of([`${phone} }`, `${phone.slice(0, -1)}, analysts] }`])).toMatchObject({
+      gains: ['phone unmasked (mask_phone no longer applies)'],
+      loses: [],
+    });
+    expect(await of([`"'***' || right(value, 2)"`, '"null"'])).toMatchObject({
+      gains: [],
+      loses: [],
+      changes: [`sees other values of phone: mask_phone was "'***' || right(value, 2)", is "null"`],
+    });
+    expect(await of(['name: mask_phone', 'name: hide_phone'])).toBeUndefined();
+    const renamed = await of(
+      ['name: mask_phone', 'name: hide_phone'],
+      [`"'***' || right(value, 2)"`, '"null"'],
+    );
+    expect(renamed?.changes).toEqual([
+      `sees other values of phone: mask_phone was "'***' || right(value, 2)", hide_phone is "null"`,
+    ]);
+  });
+
+  test('a mask is laid on, in a view that names its table', async () => {
+    const plan = await planned([
+      'match: { value: { pii: email } }, to: [all users], except: [stewards] }',
+      'match: { value: { pii: email } }, to: [all users] }',
+    ]);
+    const on = (table: string) => plan.changes.find((change) => change.table === table)?.loses;
+    expect(on('shop.public.customers')).toEqual(['email unmasked (mask_email now applies)']);
+    expect(on('shop.public.customer_orders')).toEqual([
+      'shop.public.customers.email unmasked (mask_email now applies)',
+    ]);
+  });
+
+  test('a mask policy that is gone, and a person who joins whom it spares', async () => {
+    const line = sample.split('\n').find((one) => one.includes('name: mask_phone')) ?? 'missing';
+    expect((await planned([`${line}\n`, ''])).summary).toMatch(/1 column is no longer masked for \d people/);
+    const joined = await planned(['stewards: { members: [', 'stewards: { members: [ana@acme.test, ']);
+    expect(joined.summary).toContain('columns are no longer masked for 1 person');
+  });
+
+  test('the three lists stand in one line, empty ones are left out', () => {
+    const change = { principal: 'ana@acme.test', table: 'shop.public.t' };
+    const value = {
+      to: 'x',
+      pending: true,
+      summary: 'summary',
+      digest: 'd',
+      changes: [
+        {
+          ...change,
+          gains: ['SELECT'],
+          loses: ['MODIFY'],
+          changes: ['sees other rows: f was "true", is "false"'],
+        },
+        { ...change, gains: [], loses: [], changes: ['sees other rows: f was "true", is "false"'] },
+        { ...change, gains: ['email unmasked (m no longer applies)'], loses: [] },
+      ],
+      clusters: [],
+      files: [],
+    };
+    expect(formatPlan(value).split('\n')).toEqual([
+      'summary',
+      '  ana@acme.test on shop.public.t: gains SELECT; loses MODIFY; changes: sees other rows: f was "true", is "false"',
+      '  ana@acme.test on shop.public.t: changes: sees other rows: f was "true", is "false"',
+      '  ana@acme.test on shop.public.t: gains email unmasked (m no longer applies)',
+    ]);
   });
 
   test('attributes: fewer values shrink, more do not', async () => {

@@ -175,6 +175,21 @@ describe('render and describe', () => {
 });
 
 describe('guard', () => {
+  test('says why it refuses and what to do', async () => {
+    const { state } = await desiredSample();
+    let refusal: unknown;
+    try {
+      guard(diff(state, empty), observed(state), empty);
+    } catch (thrown) {
+      refusal = thrown;
+    }
+    expect(refusal).toMatchObject({
+      code: 'guard_refused',
+      detail: expect.stringMatching(/lose all access/) as string,
+      hint: expect.stringMatching(/writ sync uninstall/) as string,
+    });
+  });
+
   test('a policy that admits nobody', async () => {
     const { state } = await desiredSample();
     expect(() => guard(diff(state, empty), observed(state), empty)).toThrow(/admits nobody/);

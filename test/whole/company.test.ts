@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Company, startCompany } from './company.ts';
+import { type Company, endOf, startCompany } from './company.ts';
 
 // The sample company, as its people see it: one policy, obeyed in Postgres and in the lake, through plain psql.
 
@@ -48,6 +48,15 @@ describe('psql on shop and on the lake: the same four answers from the same file
     });
 
     test(`nina on ${catalog}: FATAL 42501 at start-up, the failed gate in the DETAIL`, async () => {
+      const token = (await company.writ('token', '--as', 'nina@acme.test')).stdout.trim();
+      await expect(
+        company.connect('ana@acme.test', catalog, { user: 'nina@acme.test', password: token }),
+      ).rejects.toMatchObject({
+        severity: 'FATAL',
+        code: '42501',
+        detail: `deny: no USE CATALOG on ${catalog}`,
+        hint: `Ask platform for USE CATALOG on ${catalog}.`,
+      });
       const ran = await company.psql('nina@acme.test', catalog, 'select 1');
       expect(ran.code).toBe(2);
       expect(ran.stderr).toMatch(/FATAL.*permission denied/);
@@ -200,32 +209,47 @@ describe('credentials', () => {
     expect((await first.query('select count(*) from customers')).rows).toEqual(
       (await second.query('select count(*) from customers')).rows,
     );
+    const ended = endOf(first);
     expect((await company.writ('revoke', first.credential.id)).code).toBe(0);
-    await expect(first.query('select 1')).rejects.toThrow();
+    expect(await ended).toBe('57P01');
     expect((await second.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
     await second.end();
   });
 
   test('wrong, expired, foreign and mismatched credentials are refused with their codes', async () => {
-    const { host, port, caFile } = company.endpoints.postgres;
-    const { run } = await import('./company.ts');
-    const attempt = (user: string, password: string, catalog = 'shop') =>
-      run('psql', ['-X', '-c', 'select 1'], {
-        ...process.env,
-        PGHOST: host,
-        PGPORT: String(port),
-        PGDATABASE: catalog,
-        PGUSER: user,
-        PGPASSWORD: password,
-        PGSSLMODE: 'verify-ca',
-        PGSSLROOTCERT: caFile,
-      });
+    const attempt = (user: string, password: string, database = 'shop') =>
+      company.connect('ana@acme.test', 'shop', { user, password, database });
     const token = (await company.writ('token', '--as', 'ana@acme.test')).stdout.trim();
-    expect((await attempt('ana@acme.test', 'nonsense')).stderr).toMatch(/FATAL/);
-    expect((await attempt('ana@acme.test', `${token.slice(0, -4)}AAAA`)).stderr).toMatch(/FATAL/);
-    const other = await attempt('omar@acme.test', token);
-    expect(other.stderr).toMatch(/FATAL/);
-    expect(other.stderr).toMatch(/ana@acme\.test/);
-    expect((await attempt('ana@acme.test', token, 'nosuch')).stderr).toMatch(/catalog nosuch does not exist/);
+    const issue = async (...args: string[]) =>
+      JSON.parse(
+        (await company.writ('credentials', 'shop', '--as', 'ana@acme.test', '--json', ...args)).stdout,
+      ) as { id: string; password: string };
+    const compact = await issue();
+    const revoked = await issue();
+    expect((await company.writ('revoke', revoked.id)).code).toBe(0);
+    const direct = await issue('--direct');
+    const ana = 'ana@acme.test';
+    await expect(attempt(ana, 'nonsense')).rejects.toMatchObject({ code: '28P01' });
+    await expect(attempt(ana, `${token.slice(0, -8)}AAAAAAAA`)).rejects.toMatchObject({ code: '28P01' });
+    const guessed = `${compact.password.slice(0, -8)}AAAAAAAA`;
+    await expect(attempt(ana, guessed)).rejects.toMatchObject({ code: '28P01' });
+    await expect(attempt(ana, direct.password)).rejects.toMatchObject({ code: '28P01' });
+    await expect(attempt(ana, revoked.password)).rejects.toMatchObject({
+      code: '28000',
+      detail: 'the credential was revoked',
+    });
+    for (const password of [token, compact.password])
+      await expect(attempt('omar@acme.test', password)).rejects.toMatchObject({
+        code: '28000',
+        detail: expect.stringContaining("ana@acme.test's"),
+      });
+    await expect(attempt(ana, token, 'nosuch')).rejects.toMatchObject({
+      code: '3D000',
+      message: 'catalog nosuch does not exist',
+    });
+    await expect(attempt(ana, compact.password, 'lake')).rejects.toMatchObject({
+      code: '28000',
+      detail: 'the credential opens the catalog shop, not lake',
+    });
   });
 });

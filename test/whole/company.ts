@@ -217,6 +217,13 @@ async function connectDirect(writ: Writ, as: string, catalog: string) {
   return Object.assign(client, { credential: made });
 }
 
+/** The SQLSTATE with which the server ends this client's session; call it before that happens. */
+export function endOf(client: pg.Client): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    client.once('error', (error: Error & { code?: string }) => resolve(error.code ?? error.message));
+  });
+}
+
 async function opened(client: pg.Client): Promise<pg.Client> {
   client.on('error', () => undefined); // a session that the gateway ends is asserted through the statement that fails
   await client.connect();

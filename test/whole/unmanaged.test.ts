@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startDevEnvironment } from '../../src/dev/environment.ts';
 import { catalogFingerprint } from './catalog-fingerprint.ts';
-import { type Company, startCompany } from './company.ts';
+import { type Company, endOf, startCompany } from './company.ts';
 import { type Answers, runUnmanagedSuite } from './unmanaged-suite.ts';
 
 // The application's own roles before Writ comes, while it governs (and hardened the cluster), and after it left.
@@ -71,10 +71,11 @@ test('a role that is made after hardening connects as any other', async () => {
 
 test('uninstall leaves the catalogs as before the first apply, and the application as it was', async () => {
   const ana = await company.connectDirect('ana@acme.test', 'shop');
+  const ended = endOf(ana);
   const uninstalled = await company.writ('sync', 'uninstall', 'main');
   expect(uninstalled.stderr).toBe('');
   expect(uninstalled.code).toBe(0);
-  await expect(ana.query('select 1')).rejects.toThrow();
+  expect(await ended).toBe('57P01');
   expect(await catalogFingerprint(adminUrl, 'shop')).toEqual(untouched);
   expect(await runUnmanagedSuite(adminUrl, roleUrls as Parameters<typeof runUnmanagedSuite>[1])).toEqual(
     before,

@@ -14,18 +14,16 @@ export function configCommands(program: Command, context: CliContext): void {
   config
     .command('settings')
     .description('environment variables, their defaults and what they mean')
-    .action(() =>
-      context.print(
-        formatTable(
-          ['variable', 'default', 'meaning'],
-          settingsTable.map((row) => [
-            row.name,
-            row.name === 'WRIT_POLICIES' ? 'policies/' : row.default,
-            row.sentence,
-          ]),
-        ),
-      ),
-    );
+    .option('--json', 'print JSON')
+    .action((options: { json?: boolean }) => {
+      const columns = ['variable', 'default', 'meaning'];
+      const rows = settingsTable.map(({ name, default: value, sentence }) => [name, value, sentence]);
+      const short = rows.map(([name, ...rest]) =>
+        name === 'WRIT_POLICIES' ? [name, 'policies/', ...rest.slice(1)] : [name, ...rest],
+      );
+      const values = rows.map((row) => Object.fromEntries(columns.map((column, i) => [column, row[i]])));
+      context.print(options.json === true ? JSON.stringify(values, null, 2) : formatTable(columns, short));
+    });
   config
     .command('schema')
     .description('JSON Schema of writ.yaml, for editors')

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { action, type CliContext, clientCommand } from '../context.ts';
-import { formatTable, plural } from '../output.ts';
+import { action, type CliContext, type Connection, clientCommand } from '../context.ts';
+import { type Answer, formatTable, plural } from '../output.ts';
 
 interface CatalogRow {
   readonly name: string;
@@ -37,29 +37,7 @@ function catalogCommands(catalog: Command, context: CliContext): void {
     }),
   );
   clientCommand(catalog, 'describe <name>', 'columns, tags, filters and masks of a securable').action(
-    action<[string], object>(context, async ({ api }, _options, name) => {
-      const value = await api.call<Description>(
-        'GET',
-        `/api/v1/catalog/describe?name=${encodeURIComponent(name)}`,
-      );
-      const head = [
-        `${value.name}  ${value.kind}${value.owner === undefined ? '' : `  owner ${value.owner}`}`,
-      ];
-      for (const filter of value.filters ?? []) head.push(`row filter ${filter}`);
-      const rows = (value.columns ?? []).map((column) => [
-        column.name,
-        column.type,
-        Object.entries(column.tags).map(([k, v]) => `${k}=${v}`),
-        column.masks,
-      ]);
-      return {
-        value,
-        text: [
-          ...head,
-          ...(rows.length > 0 ? [formatTable(['column', 'type', 'tags', 'masks'], rows)] : []),
-        ].join('\n'),
-      };
-    }),
+    action<[string], object>(context, describe),
   );
   clientCommand(catalog, 'discover <catalog>', 'look again at what the catalog holds').action(
     action<[string], object>(context, async ({ api }, _options, name) => {
@@ -72,6 +50,23 @@ function catalogCommands(catalog: Command, context: CliContext): void {
       };
     }),
   );
+}
+
+async function describe({ api }: Connection, _options: object, name: string): Promise<Answer> {
+  const value = await api.call<Description>(
+    'GET',
+    `/api/v1/catalog/describe?name=${encodeURIComponent(name)}`,
+  );
+  const lines = [`${value.name}  ${value.kind}${value.owner === undefined ? '' : `  owner ${value.owner}`}`];
+  for (const filter of value.filters ?? []) lines.push(`row filter ${filter}`);
+  const rows = (value.columns ?? []).map((column) => [
+    column.name,
+    column.type,
+    Object.entries(column.tags).map(([k, v]) => `${k}=${v}`),
+    column.masks,
+  ]);
+  if (rows.length > 0) lines.push(formatTable(['column', 'type', 'tags', 'masks'], rows));
+  return { value, text: lines.join('\n') };
 }
 
 function sessionCommands(sessions: Command, context: CliContext): void {
@@ -101,67 +96,64 @@ interface FindingRow {
   readonly severity: string;
   readonly title: string;
   readonly why: string;
+  readonly where: string;
   readonly fixes: readonly string[];
   readonly accepted: boolean;
 }
 
+interface HardenOptions {
+  readonly apply?: boolean;
+  readonly only?: string[];
+  readonly accept?: string[];
+}
+
 function clusterCommands(cluster: Command, context: CliContext): void {
-  clientCommand(cluster, 'ls', 'known clusters').action(
-    action(context, async ({ api }) => {
-      const value = await api.call<{
-        clusters: { name: string; host: string; port: number; version: string }[];
-      }>('GET', '/api/v1/clusters');
-      return {
-        value,
-        text: formatTable(
-          ['cluster', 'host', 'port', 'version'],
-          value.clusters.map((c) => [c.name, c.host, c.port, c.version]),
-        ),
-      };
-    }),
-  );
+  clientCommand(cluster, 'ls', 'known clusters').action(action(context, listClusters));
   clientCommand(cluster, 'doctor [cluster]', 'every way around the policy; exit 1 while one is open').action(
-    action<[string | undefined], object>(context, async ({ api }, _options, name) => {
-      const value = await api.call<{ findings: FindingRow[] }>(
-        'POST',
-        `/api/v1/clusters/${name ?? 'main'}/doctor`,
-        {},
-      );
-      const open = value.findings.filter((finding) => finding.severity !== 'reported' && !finding.accepted);
-      const lines = value.findings.map(
-        (f) => `${f.accepted ? 'accepted' : f.severity}  ${f.id}\n    ${f.title}: ${f.why}`,
-      );
-      return {
-        value,
-        text: lines.length === 0 ? 'nothing found' : lines.join('\n'),
-        exit: open.length > 0 ? 1 : 0,
-      };
-    }),
+    action<[string | undefined], object>(context, doctor),
   );
   clientCommand(cluster, 'harden [cluster]', 'plan the closing of ways around; --apply does it')
     .option('--apply', 'do it')
     .option('--only <id...>', 'only these findings')
     .option('--accept <id...>', 'leave these open, by name')
-    .action(
-      action<[string | undefined], { apply?: boolean; only?: string[]; accept?: string[] }>(
-        context,
-        async ({ api }, options, name) => {
-          const body = { apply: options.apply === true, only: options.only, accept: options.accept };
-          const value = await api.call<{ operations: { words: string; sql: string }[]; applied: boolean }>(
-            'POST',
-            `/api/v1/clusters/${name ?? 'main'}/harden`,
-            body,
-          );
-          const lines = value.operations.flatMap((operation) => [
-            operation.words,
-            ...operation.sql.split('\n').map((line) => `      ${line}`),
-          ]);
-          const text =
-            lines.length === 0
-              ? 'nothing to close'
-              : [...lines, value.applied ? 'done' : 'planned; `--apply` does it'].join('\n');
-          return { value, text, exit: value.operations.length > 0 && !value.applied ? 2 : 0 };
-        },
-      ),
-    );
+    .action(action<[string | undefined], HardenOptions>(context, harden));
+}
+
+async function listClusters({ api }: Connection): Promise<Answer> {
+  const value = await api.call<{
+    clusters: { name: string; host: string; port: number; version: string }[];
+  }>('GET', '/api/v1/clusters');
+  const rows = value.clusters.map((c) => [c.name, c.host, c.port, c.version]);
+  return { value, text: formatTable(['cluster', 'host', 'port', 'version'], rows) };
+}
+
+async function doctor({ api }: Connection, _options: object, name = 'main'): Promise<Answer> {
+  const path = `/api/v1/clusters/${encodeURIComponent(name)}/doctor`;
+  const value = await api.call<{ findings: FindingRow[] }>('POST', path, {});
+  const open = value.findings.filter((finding) => finding.severity !== 'reported' && !finding.accepted);
+  const lines = value.findings.map(
+    (f) => `${f.accepted ? 'accepted' : f.severity}  ${f.id}\n    ${f.where}\n    ${f.title}: ${f.why}`,
+  );
+  return {
+    value,
+    text: lines.length === 0 ? 'nothing found' : lines.join('\n'),
+    exit: open.length > 0 ? 1 : 0,
+  };
+}
+
+async function harden({ api }: Connection, options: HardenOptions, name = 'main'): Promise<Answer> {
+  const value = await api.call<{ operations: { words: string; sql: string }[]; applied: boolean }>(
+    'POST',
+    `/api/v1/clusters/${encodeURIComponent(name)}/harden`,
+    { apply: options.apply === true, only: options.only, accept: options.accept },
+  );
+  const lines = value.operations.flatMap((operation) => [
+    operation.words,
+    ...operation.sql.split('\n').map((line) => `      ${line}`),
+  ]);
+  const text =
+    lines.length === 0
+      ? 'nothing to close'
+      : [...lines, value.applied ? 'done' : 'planned; `--apply` does it'].join('\n');
+  return { value, text, exit: value.operations.length > 0 && !value.applied ? 2 : 0 };
 }

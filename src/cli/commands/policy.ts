@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { WritError } from '../../kernel/errors.ts';
+import { z } from 'zod';
+import { toWritError, WritError } from '../../kernel/errors.ts';
 import { policyJsonSchema } from '../../policy/json-schema.ts';
 import { loadPolicyFiles } from '../../policy/load.ts';
 import type { PolicyFile } from '../../policy/model.ts';
@@ -23,7 +24,13 @@ export interface PlanValue {
   readonly pending: boolean;
   readonly summary: string;
   readonly digest: string;
-  readonly changes: readonly { principal: string; table: string; gains: string[]; loses: string[] }[];
+  readonly changes: readonly {
+    principal: string;
+    table: string;
+    gains: string[];
+    loses: string[];
+    changes?: string[];
+  }[];
   readonly clusters: readonly ClusterPlanValue[];
   readonly files: readonly PolicyFile[];
 }
@@ -49,7 +56,7 @@ export function policyCommands(program: Command, context: CliContext): void {
   const withFolder = (command: Command) =>
     command.option('--policies <folder>', "files to use instead of the instance's own folder");
   withFolder(clientCommand(policy, 'lint', 'check the files; exit 1 on findings')).action(
-    action<[], PolicyOptions>(context, lint),
+    action<[], PolicyOptions>(context, (connection, options) => lint(context, connection, options)),
   );
   withFolder(
     clientCommand(policy, 'plan', 'say who gains and loses what; exit 2 when something would change'),
@@ -87,12 +94,8 @@ export function policyCommands(program: Command, context: CliContext): void {
     .action(() => context.print(JSON.stringify(policyJsonSchema(), null, 2)));
 }
 
-async function lint({ api }: Connection, options: PolicyOptions): Promise<Answer> {
-  const value = await api.call<{ findings: FindingValue[] }>(
-    'POST',
-    '/api/v1/policy/lint',
-    await filesOf(options),
-  );
+async function lint(context: CliContext, connection: Connection, options: PolicyOptions): Promise<Answer> {
+  const value = (await lintThere(connection, options)) ?? (await lintHere(context, options));
   const lines = value.findings.map(
     (f) =>
       `${f.path}:${f.line}:${f.column} ${f.severity} ${f.rule} ${f.message}${f.hint === undefined ? '' : `\n    ${f.hint}`}`,
@@ -102,6 +105,41 @@ async function lint({ api }: Connection, options: PolicyOptions): Promise<Answer
     text: lines.length === 0 ? 'no findings' : lines.join('\n'),
     exit: lines.length === 0 ? 0 : 1,
   };
+}
+
+/** @returns undefined when no instance runs that could say. */
+async function lintThere(
+  connection: Connection,
+  options: PolicyOptions,
+): Promise<{ findings: readonly FindingValue[] } | undefined> {
+  const files = await filesOf(options);
+  if (connection.server !== undefined) return connection.api.call('POST', '/api/v1/policy/lint', files);
+  try {
+    connection.endpoints();
+  } catch (thrown) {
+    if (toWritError(thrown).code === 'not_found') return undefined;
+    throw thrown;
+  }
+  try {
+    return await connection.api.call('POST', '/api/v1/policy/lint', files);
+  } catch (thrown) {
+    if (toWritError(thrown).code === 'unreachable') return undefined;
+    throw thrown;
+  }
+}
+
+async function lintHere(
+  context: CliContext,
+  options: PolicyOptions,
+): Promise<{ findings: readonly FindingValue[] }> {
+  const files = await loadPolicyFiles(options.policies ?? context.policies);
+  // Loaded only here: the compiler is big, and most commands need none.
+  const { lintOffline } = await import('../../policy/lint-offline.ts');
+  const findings = await lintOffline(files, Date.now());
+  context.printError(
+    'writ: no instance runs, so names of catalogs, tables and columns were not checked; the rest was',
+  );
+  return { findings };
 }
 
 async function plan({ api }: Connection, options: PolicyOptions): Promise<Answer> {
@@ -137,6 +175,7 @@ export function formatPlan(value: PlanValue): string {
     const parts = [
       change.gains.length > 0 ? `gains ${change.gains.join(', ')}` : '',
       change.loses.length > 0 ? `loses ${change.loses.join(', ')}` : '',
+      change.changes === undefined ? '' : `changes: ${change.changes.join(', ')}`,
     ];
     lines.push(`  ${change.principal} on ${change.table}: ${parts.filter((part) => part !== '').join('; ')}`);
   }
@@ -160,10 +199,15 @@ async function filesOf(options: PolicyOptions): Promise<object> {
   return options.policies === undefined ? {} : { files: await loadPolicyFiles(options.policies) };
 }
 
+/** What a plan must have to be applied. */
+const savedPlan = z.object({
+  files: z.array(z.object({ path: z.string(), text: z.string() })),
+  digest: z.string(),
+});
+
 function readPlan(path: string): object {
   try {
-    const { files, digest } = JSON.parse(readFileSync(path, 'utf8')) as PlanValue;
-    return { files, digest };
+    return savedPlan.parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch (cause) {
     throw new WritError('invalid_argument', {
       message: `${path} is no saved plan`,

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { Command } from 'commander';
 import { processEnvironment } from '../../config/settings.ts';
+import { lifetimeSeconds } from '../../gateway/http/credential-lifetime.ts';
 import { WritError } from '../../kernel/errors.ts';
 import { action, type CliContext, type Connection, clientCommand } from '../context.ts';
 import { type Answer, formatTable } from '../output.ts';
@@ -60,7 +61,10 @@ export function signInCommands(program: Command, context: CliContext): void {
 
 function withCredentialOptions(command: Command): Command {
   return command
-    .option('--lifetime <seconds>', 'seconds until it expires')
+    .option(
+      '--lifetime <seconds>',
+      `seconds until it expires: ${lifetimeSeconds.default}, at most ${lifetimeSeconds.most}; with --direct ${lifetimeSeconds.directDefault}, at most ${lifetimeSeconds.directMost}`,
+    )
     .option('--purpose <text>', 'why, for the record')
     .option('--ticket <id>', 'ticket, for the record');
 }
@@ -93,11 +97,29 @@ function credentialManagement(program: Command, context: CliContext): void {
   );
 }
 
+/** The operator holds no data: a session is somebody's. */
+function expectPerson(connection: Connection, catalog: string): void {
+  if (connection.as !== undefined) return;
+  throw new WritError('invalid_argument', {
+    message: 'whose session?',
+    detail: 'without --as you are the local operator, who administers everything and reads no data',
+    hint: `name a person: writ psql ${catalog} --as ana@acme.test`,
+  });
+}
+
+function seconds(text: string): number {
+  const number = Number(text);
+  if (text.trim() !== '' && Number.isFinite(number)) return number;
+  throw new WritError('invalid_argument', {
+    message: `--lifetime is ${JSON.stringify(text)}, expected a number of seconds`,
+  });
+}
+
 async function issue(connection: Connection, options: CredentialOptions, catalog: string): Promise<Answer> {
   const value = await connection.api.call<Credential>('POST', '/api/v1/credentials', {
     catalog,
     direct: options.direct === true,
-    ...(options.lifetime === undefined ? {} : { lifetimeSeconds: Number(options.lifetime) }),
+    ...(options.lifetime === undefined ? {} : { lifetimeSeconds: seconds(options.lifetime) }),
     ...(options.purpose === undefined ? {} : { purpose: options.purpose }),
     ...(options.ticket === undefined ? {} : { ticket: options.ticket }),
   });
@@ -111,6 +133,7 @@ async function psql(
   catalog: string,
   args: string[],
 ): Promise<Answer> {
+  expectPerson(connection, catalog);
   const credential = JSON.parse(
     (await issue(connection, { ...options, direct: false }, catalog)).text,
   ) as Credential;

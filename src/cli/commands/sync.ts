@@ -26,9 +26,11 @@ export function syncCommands(program: Command, context: CliContext): void {
     action(context, async ({ api }) => {
       const value = await api.call<{ clusters: ClusterPlanValue[] }>('POST', '/api/v1/sync/apply', {});
       const failed = value.clusters.some((cluster) => cluster.error !== undefined);
-      const lines = value.clusters.map(
-        (c) => `${c.cluster}/${c.catalog}: ${c.error ?? `${plural(c.operations.length, 'operation')} done`}`,
-      );
+      const lines = value.clusters.flatMap((c) => [
+        `${c.cluster}/${c.catalog}: ${plural(c.operations.length, 'operation')} done`,
+        ...(c.error === undefined ? [] : [`  ${c.error}`]),
+        ...c.notEnforced.map((reason) => `  not enforced: ${reason}`),
+      ]);
       return { value, text: lines.join('\n'), exit: failed ? 3 : 0 };
     }),
   );
@@ -43,16 +45,7 @@ export function syncCommands(program: Command, context: CliContext): void {
       };
     }),
   );
-  for (const verb of ['pause', 'resume'] as const) {
-    const what =
-      verb === 'pause' ? "withdraw a table's views for a migration" : "make a paused table's views again";
-    clientCommand(sync, `${verb} <table>`, what).action(
-      action<[string], object>(context, async ({ api }, _options, table) => {
-        const value = await api.call<{ table: string }>('POST', `/api/v1/sync/${verb}`, { table });
-        return { value, text: `${verb}d ${value.table}` };
-      }),
-    );
-  }
+  tableCommands(sync, context);
   clientCommand(sync, 'uninstall <cluster>', 'remove everything that Writ made there').action(
     action<[string], object>(context, async ({ api }, _options, cluster) => {
       const value = await api.call<{ removed: string[] }>('POST', '/api/v1/sync/uninstall', { cluster });
@@ -62,4 +55,17 @@ export function syncCommands(program: Command, context: CliContext): void {
       };
     }),
   );
+}
+
+function tableCommands(sync: Command, context: CliContext): void {
+  for (const verb of ['pause', 'resume'] as const) {
+    const what =
+      verb === 'pause' ? "withdraw a table's views for a migration" : "make a paused table's views again";
+    clientCommand(sync, `${verb} <catalog.schema.table>`, what).action(
+      action<[string], object>(context, async ({ api }, _options, table) => {
+        const value = await api.call<{ table: string }>('POST', `/api/v1/sync/${verb}`, { table });
+        return { value, text: `${verb}d ${value.table}` };
+      }),
+    );
+  }
 }

@@ -9,6 +9,7 @@ import { WritError } from '../../kernel/errors.ts';
 import { type Caller, type Route, route } from '../../kernel/route.ts';
 import { metastore, parseSecurableName, type SecurableName } from '../../kernel/securable-name.ts';
 import type { Snapshot } from '../../policy/model.ts';
+import { lifetimeSeconds } from './credential-lifetime.ts';
 
 // `/api/v1/credentials`: short-lived passwords for a catalog, through the gateway or to the cluster itself.
 
@@ -33,12 +34,10 @@ export interface CredentialRouteOptions {
   readonly ensurePrincipal: (principal: Caller['principal']) => Promise<void>;
 }
 
-const lifetimeSeconds = { default: 3600, directDefault: 900, most: 12 * 3600, directMost: 3600 } as const;
-
 const issueInput = z.object({
   catalog: z.string(),
   direct: z.boolean().default(false),
-  lifetimeSeconds: z.number().int().positive().optional(),
+  lifetimeSeconds: z.number().int().min(1).optional(),
   purpose: z.string().max(500).optional(),
   ticket: z.string().max(100).optional(),
 });
@@ -100,7 +99,8 @@ async function issue(
 ): Promise<z.infer<typeof credentialValue>> {
   const catalog = parseSecurableName(input.catalog);
   const info = options.currentSnapshot().catalog.catalogs.get(catalog);
-  if (info === undefined) throw new WritError('no_such_catalog', { message: `no catalog named ${catalog}` });
+  if (info === undefined)
+    throw new WritError('no_such_catalog', { message: `catalog ${catalog} does not exist` });
   const expiresAt = options.clock.now() + lifetime(input) * 1000;
   const why = {
     ...(input.purpose === undefined ? {} : { purpose: input.purpose }),

@@ -14,25 +14,9 @@ export interface HealthRouteOptions {
 const open = { kind: 'nothing' } as const;
 
 /** Liveness, readiness (records can be written, a policy is in force) and Prometheus metrics. */
-export function healthRoutes({ audit, currentSnapshot, sessions }: HealthRouteOptions): readonly Route[] {
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry, prefix: 'writ_' });
-  new Gauge({
-    name: 'writ_sessions',
-    help: 'Open client sessions.',
-    registers: [registry],
-    collect() {
-      this.set(sessions());
-    },
-  });
-  new Gauge({
-    name: 'writ_audit_writable',
-    help: '1 while records can be written.',
-    registers: [registry],
-    collect() {
-      this.set(audit.healthy() ? 1 : 0);
-    },
-  });
+export function healthRoutes(options: HealthRouteOptions): readonly Route[] {
+  const { audit, currentSnapshot } = options;
+  const registry = openRegistry(options);
   return [
     route({
       method: 'get',
@@ -65,4 +49,26 @@ export function healthRoutes({ audit, currentSnapshot, sessions }: HealthRouteOp
       run: () => registry.metrics(),
     }),
   ];
+}
+
+function openRegistry({ audit, sessions }: HealthRouteOptions): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, prefix: 'writ_' });
+  new Gauge({
+    name: 'writ_sessions',
+    help: 'Open client sessions.',
+    registers: [registry],
+    collect() {
+      this.set(sessions());
+    },
+  });
+  new Gauge({
+    name: 'writ_audit_writable',
+    help: '1 while records can be written.',
+    registers: [registry],
+    collect() {
+      this.set(audit.healthy() ? 1 : 0);
+    },
+  });
+  return registry;
 }

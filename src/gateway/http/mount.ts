@@ -1,6 +1,6 @@
 import { getConnInfo } from '@hono/node-server/conninfo';
 import { type Context, Hono } from 'hono';
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { AuditLog } from '../../audit/log-interface.ts';
 import { type Decision, formatDecision, formatReason } from '../../kernel/decision.ts';
 import { toWritError, WritError } from '../../kernel/errors.ts';
@@ -99,6 +99,12 @@ function decide(route: Route, input: unknown, caller: Caller, snapshot: Snapshot
   const on = route.requires.on(input);
   const decision = snapshot.decide(caller.principal, route.requires.privilege, on);
   if (decision.effect === 'allow') return decision;
+  // Nobody can be let into what is not there; what is there keeps its refusal.
+  if (route.requires.privilege === 'USE CATALOG' && !snapshot.catalog.catalogs.has(on))
+    throw new WritError('no_such_catalog', {
+      message: `catalog ${on} does not exist`,
+      hint: '`writ catalog ls` lists those that you may see',
+    });
   const owner = snapshot.owner(on);
   throw new WritError('permission_denied', {
     message: `permission denied: ${route.requires.privilege} on ${on}`,
@@ -131,8 +137,40 @@ function parseInput(route: Route, raw: unknown): unknown {
   const parsed = route.input.safeParse(raw);
   if (parsed.success) return parsed.data;
   throw new WritError('invalid_argument', {
-    message: `${route.method.toUpperCase()} ${route.path}: ${z.prettifyError(parsed.error)}`,
+    message: parsed.error.issues.map(issueInWords).join('; '),
+    detail: `input of ${route.method.toUpperCase()} ${route.path}`,
   });
+}
+
+/** `lifetimeSeconds: must be at least 1`. */
+function issueInWords(issue: z.core.$ZodIssue): string {
+  const place = issue.path.map(String).join('.');
+  return place === '' ? problemInWords(issue) : `${place}: ${problemInWords(issue)}`;
+}
+
+function problemInWords(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case 'too_small':
+      return `must be ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}${unitOf(issue.origin)}`;
+    case 'too_big':
+      return `must be ${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}${unitOf(issue.origin)}`;
+    case 'invalid_type':
+      return issue.input === undefined && issue.message.endsWith('received undefined')
+        ? 'is missing'
+        : `must be ${issue.expected === 'int' ? 'a whole number' : article(issue.expected)}`;
+    case 'unrecognized_keys':
+      return `there is no ${issue.keys.join(', ')}`;
+    default:
+      return issue.message;
+  }
+}
+
+function unitOf(origin: string): string {
+  return origin === 'string' ? ' characters' : origin === 'array' ? ' entries' : '';
+}
+
+function article(noun: string): string {
+  return `${/^[aeio]/.test(noun) ? 'an' : 'a'} ${noun}`;
 }
 
 function record(

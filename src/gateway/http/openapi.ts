@@ -22,10 +22,30 @@ export function openApiDocument(routes: readonly Route[]): object {
 }
 
 function operation(route: Route): object {
-  const schema = z.toJSONSchema(route.input, { io: 'input', unrepresentable: 'any' }) as {
-    properties?: Record<string, object>;
-    required?: string[];
+  const schema = z.toJSONSchema(route.input, { io: 'input', unrepresentable: 'any' }) as InputSchema;
+  const open = route.requires.kind === 'nothing';
+  return {
+    summary: route.summary,
+    description: requirement(route),
+    ...(open ? {} : { security: [{ bearer: [] }] }),
+    ...inputOf(route, schema),
+    responses: {
+      200: {
+        description: 'as asked',
+        content: { 'application/json': { schema: z.toJSONSchema(route.output, { unrepresentable: 'any' }) } },
+      },
+      default: { description: 'error_code, message, detail, hint, sqlstate' },
+    },
   };
+}
+
+interface InputSchema {
+  readonly properties?: Record<string, object>;
+  readonly required?: readonly string[];
+}
+
+/** Where each part of the input stands: in the path, in the query of a GET, in the body of everything else. */
+function inputOf(route: Route, schema: InputSchema): object {
   const inPath = [...route.path.matchAll(/\{(\w+)\}/g)].map((match) => match[1] ?? '');
   const rest = Object.entries(schema.properties ?? {}).filter(([name]) => !inPath.includes(name));
   const parameter =
@@ -56,21 +76,7 @@ function operation(route: Route): object {
             },
           },
         };
-  const open = route.requires.kind === 'nothing';
-  return {
-    summary: route.summary,
-    description: requirement(route),
-    ...(open ? {} : { security: [{ bearer: [] }] }),
-    parameters: [...pathParameters, ...query],
-    ...body,
-    responses: {
-      200: {
-        description: 'as asked',
-        content: { 'application/json': { schema: z.toJSONSchema(route.output, { unrepresentable: 'any' }) } },
-      },
-      default: { description: 'error_code, message, detail, hint, sqlstate' },
-    },
-  };
+  return { parameters: [...pathParameters, ...query], ...body };
 }
 
 function requirement(route: Route): string {

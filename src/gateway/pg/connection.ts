@@ -16,7 +16,7 @@ import { serveLakeCatalog, servePostgresCatalog } from './serve.ts';
 import { readStartup, type StartupRequest } from './startup.ts';
 
 // One connection from its first byte to the session: negotiation, sign-in, the catalog's gate. Every refusal is told as
-// FATAL with its reason and recorded; nothing of a catalog is touched before all of it has passed.
+// FATAL with its reason, and recorded once a startup packet was read; nothing of a catalog is touched before all passed.
 
 export interface SignedIn {
   readonly socket: Socket;
@@ -84,7 +84,8 @@ interface Attempt {
   user?: string;
   principal?: PrincipalName;
   credential?: string;
-  catalog?: SecurableName;
+  /** As asked for: it need not exist, nor be a name. */
+  catalog?: string;
   application?: string;
   reasons?: readonly string[];
 }
@@ -94,12 +95,13 @@ async function signIn(
   door: Door,
   attempt: Attempt,
 ): Promise<SignedIn | undefined> {
+  noteClaims(attempt, packet);
   const startup = readStartup(packet);
-  attempt.user = startup.user;
   const application = startup.settings.get('application_name');
   if (application !== undefined) attempt.application = application;
   if (!encrypted && !(door.allowPlaintextLoopback && isLoopback(attempt.address))) throw tlsRequired();
-  attempt.catalog = catalogName(startup.database);
+  const name = catalogName(startup.database);
+  attempt.catalog = name;
   if (door.full()) throw new WritError('too_many', { message: 'sorry, too many clients already' });
   const password = await askPassword(socket, inlet, startup);
   inlet.release();
@@ -111,11 +113,11 @@ async function signIn(
   const identity = await door.authenticator.authenticate({
     user: startup.user,
     password,
-    catalog: attempt.catalog,
+    catalog: name,
   });
   attempt.principal = identity.principal;
   attempt.credential = identity.credential;
-  const catalog = admit(door, identity.principal, attempt.catalog, attempt);
+  const catalog = admit(door, identity.principal, name, attempt);
   const info: SessionInfo = {
     id: randomUUID(),
     principal: identity.principal,
@@ -127,6 +129,20 @@ async function signIn(
     settings: startup.settings,
   };
   return { socket, info, catalog, minor: startup.minor, admittedAt };
+}
+
+/** What the packet itself says, before it is held against the allow-lists: a refusal there is recorded with it too. */
+function noteClaims(
+  attempt: Attempt,
+  { parameters }: Extract<Negotiated, { kind: 'startup' }>['packet'],
+): void {
+  const said = new Map(parameters);
+  const user = said.get('user');
+  const database = said.get('database') ?? user;
+  const application = said.get('application_name');
+  if (user) attempt.user = user;
+  if (database) attempt.catalog = database;
+  if (application !== undefined) attempt.application = application;
 }
 
 async function askPassword(
@@ -170,7 +186,7 @@ function admit(door: Door, principal: PrincipalName, name: SecurableName, attemp
 }
 
 function recordRefusal(door: Door, attempt: Attempt, error: WritError): void {
-  const { address, user, application, principal, credential, catalog, reasons } = attempt;
+  const { address, user, application, principal, credential, catalog } = attempt;
   try {
     door.audit.append({
       kind: 'session.refused',
@@ -178,11 +194,12 @@ function recordRefusal(door: Door, attempt: Attempt, error: WritError): void {
       decision: 'deny',
       sqlstate: error.sqlstate,
       message: user === undefined ? error.message : `${error.message} (user ${JSON.stringify(user)})`,
+      // Details name what did not hold (expiry, audience, signature, user), never the credential itself.
+      reasons: attempt.reasons ?? [error.detail ?? error.message],
       policyVersion: door.currentSnapshot().id,
       ...(principal === undefined ? {} : { principal }),
       ...(credential === undefined ? {} : { credential }),
       ...(catalog === undefined ? {} : { catalog }),
-      ...(reasons === undefined ? {} : { reasons }),
     });
   } catch (failure) {
     // Nobody was let in; that the log cannot be written is told by the log itself.

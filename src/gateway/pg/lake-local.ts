@@ -1,5 +1,6 @@
 import { WritError } from '../../kernel/errors.ts';
 import { significantTokens, type Token } from '../../lake/lex.ts';
+import { listsTables, Unsupported, type Where } from '../../lake/unsupported.ts';
 import type { CopyFormat } from './copy-out.ts';
 
 // Statements that the lake's session answers itself: transactions (the lake is read-only, so they change nothing but the
@@ -19,23 +20,36 @@ export type LocalStatement =
   | { readonly kind: 'deallocate'; readonly name: string | undefined; readonly tag: string }
   | { readonly kind: 'discard-all'; readonly tag: 'DISCARD ALL' }
   | { readonly kind: 'nothing'; readonly tag: string }
-  | { readonly kind: 'copy'; readonly query: string; readonly format: CopyFormat; readonly tag: 'COPY' };
+  | {
+      readonly kind: 'copy';
+      readonly query: string;
+      /** Characters before the query in the statement; undefined: the query is made of a table's name. */
+      readonly shift: number | undefined;
+      readonly format: CopyFormat;
+      readonly tag: 'COPY';
+    };
 
 /** undefined: not ours, the engine decides. @throws syntax_error, refused_on_purpose */
-export function localStatement(text: string): LocalStatement | undefined {
-  const words = new Words(text);
-  const first = words.next();
-  const read = readers[first];
-  if (read !== undefined) return read(words);
-  const refusal = refusals.get(first);
-  if (refusal === undefined) return undefined;
-  throw new WritError('refused_on_purpose', {
-    message: `${first.toUpperCase()} is not supported on the lake`,
-    hint: refusal,
-  });
+export function localStatement(text: string, where: Where): LocalStatement | undefined {
+  try {
+    return read(text, where);
+  } catch (thrown) {
+    throw thrown instanceof Unsupported ? thrown.on(where) : thrown;
+  }
 }
 
-const readOnly = 'the lake is read-only';
+function read(text: string, where: Where): LocalStatement | undefined {
+  const words = new Words(text);
+  const first = words.next();
+  if (first === 'show') return readShow(words, where);
+  const reader = readers[first];
+  if (reader !== undefined) return reader(words);
+  const refusal = refusals.get(first);
+  if (refusal === undefined) return undefined;
+  throw new Unsupported(first.toUpperCase(), refusal);
+}
+
+const readOnly = 'lake and system catalogs are read-only';
 const refusals: ReadonlyMap<string, string> = new Map([
   ...[
     'insert',
@@ -68,8 +82,8 @@ const refusals: ReadonlyMap<string, string> = new Map([
   ['execute', 'use the extended protocol, as drivers do'],
   ['declare', 'results are streamed; use the driver’s row limit instead of a cursor'],
   ['fetch', 'results are streamed; use the driver’s row limit instead of a cursor'],
-  ['listen', 'the lake sends no notifications'],
-  ['notify', 'the lake sends no notifications'],
+  ['listen', 'lake and system catalogs send no notifications'],
+  ['notify', 'lake and system catalogs send no notifications'],
   ['do', readOnly],
   ['lock', readOnly],
 ]);
@@ -95,7 +109,6 @@ const readers: Readonly<Record<string, (words: Words) => LocalStatement>> = {
     if (name === 'all') return { kind: 'reset-all', tag: 'RESET' };
     return { kind: 'set', name, value: undefined, tag: 'RESET' };
   },
-  show: (words) => ({ kind: 'show', name: settingName(words), tag: 'SHOW' }),
   deallocate: (words) => {
     const first = words.name();
     const name = first === 'prepare' ? words.name() : first;
@@ -130,6 +143,22 @@ function readSet(words: Words): LocalStatement {
   return { kind: 'set', name, value: value.toLowerCase() === 'default' ? undefined : value, tag: 'SET' };
 }
 
+/** `SHOW TABLES` and the like are DuckDB's: they ask for names, not for settings. */
+const shownByDuckDb: ReadonlySet<string> = new Set(['tables', 'databases', 'schemas', 'columns', 'views']);
+
+function readShow(words: Words, where: Where): LocalStatement {
+  const [first = '', second = ''] = words.rest();
+  const isAll = first === 'all';
+  const what = isAll ? second : first;
+  if (shownByDuckDb.has(what)) {
+    const hint = `${listsTables(where)}; DESCRIBE table tells the columns`;
+    const statement = ['show', ...(isAll ? ['all'] : []), what].join(' ');
+    throw new Unsupported(statement.toUpperCase(), hint);
+  }
+  if (isAll) throw new Unsupported('SHOW ALL', 'SHOW name tells one setting');
+  return { kind: 'show', name: settingName(words), tag: 'SHOW' };
+}
+
 function settingName(words: Words): string {
   const first = words.name();
   if (first === 'time') return 'timezone';
@@ -140,12 +169,12 @@ function settingName(words: Words): string {
 
 /** `COPY (query) TO STDOUT …`, `COPY table [(columns)] TO STDOUT …`. */
 function readCopy(words: Words): LocalStatement {
-  const query = words.copySource();
+  const { query, shift } = words.copySource();
   words.expect('to');
   if (words.next() !== 'stdout') {
     throw new WritError('refused_on_purpose', { message: 'COPY writes to STDOUT only' });
   }
-  return { kind: 'copy', query, format: copyFormat(words), tag: 'COPY' };
+  return { kind: 'copy', query, shift, format: copyFormat(words), tag: 'COPY' };
 }
 
 function copyFormat(words: Words): CopyFormat {
@@ -171,9 +200,7 @@ function copyFormat(words: Words): CopyFormat {
 }
 
 function refuseOption(option: string): never {
-  throw new WritError('refused_on_purpose', {
-    message: `COPY option ${option} is not supported on the lake`,
-  });
+  throw new Unsupported(`COPY option ${option}`, 'FORMAT text or csv, HEADER, DELIMITER, NULL, QUOTE');
 }
 
 /** Reads the meaningful tokens of one statement. */
@@ -241,7 +268,7 @@ class Words {
   }
 
   /** What stands before `TO`: a query in parentheses, or a table. */
-  copySource(): string {
+  copySource(): { readonly query: string; readonly shift: number | undefined } {
     const start = this.#tokens[this.#at]?.start ?? 0;
     let depth = 0;
     for (; this.#at < this.#tokens.length; this.#at++) {
@@ -249,12 +276,14 @@ class Words {
       if (token?.text === '(') depth++;
       else if (token?.text === ')') depth--;
       else if (depth === 0 && token?.text.toLowerCase() === 'to') {
-        return sourceQuery(this.#text.slice(start, token.start).trim());
+        const source = this.#text.slice(start, token.start).trim();
+        const isQuery = source.startsWith('(');
+        return {
+          query: sourceQuery(source),
+          shift: isQuery ? [...this.#text.slice(0, start + 1)].length : undefined,
+        };
       } else if (depth === 0 && token?.text.toLowerCase() === 'from') {
-        throw new WritError('refused_on_purpose', {
-          message: 'COPY FROM is not supported on the lake',
-          hint: readOnly,
-        });
+        throw new Unsupported('COPY FROM', readOnly);
       }
     }
     throw new WritError('syntax_error', { message: 'syntax error in COPY: TO is missing' });

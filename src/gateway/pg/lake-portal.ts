@@ -1,5 +1,6 @@
 import { toWritError, WritError } from '../../kernel/errors.ts';
 import type { LakeBatch, LakeStatement, ResultColumn } from '../../lake/engine.ts';
+import { withPosition } from '../../lake/place-error.ts';
 import { copyHeader, copyLine } from './copy-out.ts';
 import * as encode from './encode.ts';
 import type { Run } from './expectations.ts';
@@ -57,7 +58,9 @@ export class LakePortal {
     if (planned === undefined) return undefined;
     if (planned.kind === 'local') return this.#host.describeLocal(planned.local);
     if (planned.copy !== undefined) return undefined;
-    const columns = await this.#host.columns(planned.statement);
+    const columns = await this.#host.columns(planned.statement).catch((thrown) => {
+      throw shifted(toWritError(thrown), planned);
+    });
     return rowDescription(columns, this.#host.formats(this.#formats, columns.length));
   }
 
@@ -78,7 +81,7 @@ export class LakePortal {
       else if (planned.copy !== undefined) await this.#copy(planned, planned.copy, run);
       else await this.#rows(planned, run, maxRows, describe);
     } catch (thrown) {
-      const error = timer.fired() ? timedOut() : toWritError(thrown);
+      const error = timer.fired() ? timedOut() : shifted(toWritError(thrown), planned);
       this.#finish({ rows: run.rows, sqlstate: error.sqlstate, message: error.message });
       throw error;
     } finally {
@@ -142,24 +145,29 @@ export class LakePortal {
     let started = false;
     for await (const batch of this.#host.rows(planned.statement, this.#parameters)) {
       if (!started) await this.#host.send(encode.copyOutResponse(0, batch.columns.length));
-      let text = '';
+      const lines = batch.rows.map((row) => copyLine(row, copy.format));
       if (!started && copy.format.header) {
-        text += copyHeader(
-          batch.columns.map((column) => column.name),
-          copy.format,
-        );
+        const names = batch.columns.map((column) => column.name);
+        lines.unshift(copyHeader(names, copy.format));
       }
       started = true;
-      for (const row of batch.rows) text += copyLine(row, copy.format);
-      if (text === '') continue;
-      const message = encode.copyData(Buffer.from(text, 'utf8'));
+      if (lines.length === 0) continue;
+      // One message per row, as Postgres sends them: drivers take a message for a row.
+      const messages = Buffer.concat(lines.map((line) => encode.copyData(Buffer.from(line, 'utf8'))));
       run.rows += batch.count;
-      run.bytes += message.length;
-      await this.#host.send(message);
+      run.bytes += messages.length;
+      await this.#host.send(messages);
     }
     this.#finish({ rows: run.rows });
     await this.#host.send(Buffer.concat([encode.copyDone(), encode.commandComplete(`COPY ${run.rows}`)]));
   }
+}
+
+/** Positions count from the beginning of what the client sent, not of the query within it. */
+export function shifted(error: WritError, planned: Pick<RowsPlan, 'shift'> | Planned): WritError {
+  const shift = 'shift' in planned ? planned.shift : 0;
+  if (error.position === undefined || shift === 0) return error;
+  return withPosition(error, shift === undefined ? undefined : error.position + shift);
 }
 
 function timedOut(): WritError {

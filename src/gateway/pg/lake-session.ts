@@ -6,6 +6,7 @@ import type { LakeEngine, LakeSession, LakeStatement } from '../../lake/engine.t
 import { significantTokens, splitStatements } from '../../lake/lex.ts';
 import { redactLiterals } from '../../lake/redact.ts';
 import { schemasOf } from '../../lake/resolve.ts';
+import { type Where, whereOf } from '../../lake/unsupported.ts';
 import type { Snapshot } from '../../policy/model.ts';
 import { decodeParameter } from './binary-values.ts';
 import type { ClientLink, Frame, SessionInfo } from './client-link.ts';
@@ -13,7 +14,7 @@ import { type BindMessage, decode, type FrontendMessage } from './decode.ts';
 import * as encode from './encode.ts';
 import type { GovernedPart } from './governed.ts';
 import { type LocalStatement, localStatement } from './lake-local.ts';
-import { LakePortal, type PortalHost } from './lake-portal.ts';
+import { LakePortal, type PortalHost, shifted } from './lake-portal.ts';
 import { LakeSettings } from './lake-settings.ts';
 import { SessionRecord } from './record.ts';
 import { formatsOf, rowDescription } from './rows.ts';
@@ -45,6 +46,8 @@ export type Planned =
       readonly statement: LakeStatement;
       readonly part: GovernedPart;
       readonly copy: Extract<LocalStatement, { kind: 'copy' }> | undefined;
+      /** Characters of the client's text before the query; undefined: it is not written there as it is run. */
+      readonly shift: number | undefined;
     };
 
 interface Prepared {
@@ -159,10 +162,11 @@ class LakeServer {
     if (pieces.length === 0) await this.#send(encode.emptyQueryResponse());
     const planned: Planned[] = [];
     for (const piece of pieces) {
+      const before = [...text.slice(0, piece.start)].length;
       try {
-        planned.push(await this.#plan(piece.text, [], pieces.length === 1));
+        planned.push(moved(await this.#plan(piece.text, [], pieces.length === 1), before));
       } catch (thrown) {
-        throw moved(toWritError(thrown), text.slice(0, piece.start));
+        throw shifted(toWritError(thrown), { shift: before });
       }
     }
     for (const one of planned) {
@@ -246,8 +250,10 @@ class LakeServer {
   /** Parses and decides one statement; refusals are recorded here. @throws what the client is told */
   async #plan(text: string, types: readonly number[], alone = true): Promise<Planned> {
     const snapshot = this.#options.currentSnapshot();
+    let shift: number | undefined = 0;
     try {
-      const local = localStatement(text);
+      const local = localStatement(text, this.#where(snapshot));
+      if (local?.kind === 'copy') shift = local.shift;
       // Of several statements an earlier one may end the aborted transaction: they are checked as they run.
       if (alone) this.#checkAborted(local);
       if (local !== undefined && local.kind !== 'copy') {
@@ -261,13 +267,18 @@ class LakeServer {
         await this.#recordRefusal(part, snapshot, error);
         throw new Recorded(error);
       }
-      return { kind: 'rows', statement, part, copy: local };
+      return { kind: 'rows', statement, part, copy: local, shift };
     } catch (thrown) {
       if (thrown instanceof Recorded) throw thrown.error;
-      const error = toWritError(thrown);
+      const error = shifted(toWritError(thrown), { shift });
       await this.#recordRefusal(refusedPart(text, error), snapshot, error);
       throw error;
     }
+  }
+
+  #where({ catalog }: Snapshot): Where {
+    const name = this.#options.session.catalog;
+    return whereOf({ name, kind: catalog.catalogs.get(name)?.kind ?? 'LAKE' });
   }
 
   #denial(statement: LakeStatement, snapshot: Snapshot): WritError {
@@ -464,17 +475,10 @@ function parametersOf(message: BindMessage, types: readonly number[]): readonly 
   );
 }
 
-/** An error in a later statement of the text: its position counts from the text's beginning. */
-function moved(error: WritError, before: string): WritError {
-  if (error.position === undefined || before === '') return error;
-  const { message, detail, hint, sqlstate } = error;
-  return new WritError(error.code, {
-    message,
-    sqlstate,
-    position: error.position + [...before].length,
-    ...(detail === undefined ? {} : { detail }),
-    ...(hint === undefined ? {} : { hint }),
-  });
+/** A later statement of a text: places in it count from the text's beginning. */
+function moved(planned: Planned, by: number): Planned {
+  if (planned.kind === 'local' || planned.shift === undefined) return planned;
+  return { ...planned, shift: planned.shift + by };
 }
 
 function stateOf(status: encode.TransactionStatus): SessionState {

@@ -92,14 +92,28 @@ export class LakeSettings {
 }
 
 function check(name: string, value: string): void {
-  if (fixed.has(name)) refuse(name, `it is fixed on the lake`);
-  checkSetting(name, value);
+  if (fixed.has(name)) refuse(name, 'it is fixed in lake and system catalogs');
+  checkKnown(name, value);
   if (name === 'timezone' && !/^('?)(utc|gmt|etc\/utc|z|\+?0+)\1$/i.test(value))
     refuse(name, 'times are shown in UTC');
   if (name === 'datestyle' && !/^iso\b/i.test(value)) refuse(name, 'dates are shown as ISO');
   if (name === 'bytea_output' && value !== 'hex') refuse(name, 'bytes are shown as hex');
   if (name === 'intervalstyle' && value !== 'postgres')
     refuse(name, 'intervals are shown as Postgres shows them');
+}
+
+/** Start-up's list holds; what it says of start-up would mislead in a SET. */
+function checkKnown(name: string, value: string): void {
+  try {
+    checkSetting(name, value);
+  } catch (thrown) {
+    const isUnlisted = thrown instanceof WritError && thrown.code === 'refused_on_purpose';
+    if (!isUnlisted || defaults.has(name)) throw thrown;
+    throw new WritError('refused_on_purpose', {
+      message: `parameter "${name}" cannot be set in lake and system catalogs`,
+      hint: "settings of the engine (memory, threads, folders) are the operator's",
+    });
+  }
 }
 
 function refuse(name: string, hint: string): never {

@@ -129,6 +129,8 @@ export class Relay implements ScannerSink {
   /** The error as the client is told it. */
   #shown(head: Expectation, fields: ErrorFields): ErrorFields {
     if (head.refusal !== undefined && fields.get('C') === '42601') return this.#refused(head.refusal);
+    const withdrawn = withdrawnView(fields);
+    if (withdrawn !== undefined) return errorFields(withdrawn);
     const position = fields.get('P');
     if (position === undefined || head.governed === undefined) return fields;
     const mapped = head.governed.mapPosition(Number(position));
@@ -173,6 +175,19 @@ export class Relay implements ScannerSink {
   #changeOf(run: Run, succeeded: boolean): void {
     if (run.change !== undefined) this.#names.settle(run.change, succeeded);
   }
+}
+
+/** Postgres misses a view of ours: the person asked for a table, and is told of that table. */
+function withdrawnView(fields: ErrorFields): WritError | undefined {
+  if (fields.get('C') !== '42P01') return undefined;
+  const [, table] = /"writ_(.+?\..+?)"/.exec(fields.get('M') ?? '') ?? [];
+  if (table === undefined) return undefined;
+  return new Writ('permission_denied', {
+    message: `${table.replace(/_(?:clear|insert)\./, '.')} cannot be read at present`,
+    detail:
+      'its governed view is withdrawn: the table is paused for a migration, or changed under the policy',
+    hint: "ask the catalog's owner; `writ sync drift` says why",
+  });
 }
 
 /** The cursor that a CLOSE names, where its text says it plainly. */

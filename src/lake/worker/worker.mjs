@@ -88,9 +88,12 @@ function describePrepared(prepared) {
   return { columns, parameters: Array.from(parameters, (oid) => oid ?? 0) };
 }
 
+/** The one heading by which clients look for a result that Postgres calls otherwise. */
+const heading = (name) => (name === 'count_star()' ? 'count' : name);
+
 function column(name, type) {
   const { oid, size } = type === undefined ? { oid: 0, size: -1 } : postgresType(type);
-  return { name, typeOid: oid, typeSize: size };
+  return { name: heading(name), typeOid: oid, typeSize: size };
 }
 
 /** Views and the statements that read them are made one after the other: two sessions may differ in their snapshot. */

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import type { EventEmitter } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -183,10 +184,112 @@ describe('psql', () => {
     ).toBe(1001);
   });
 
+  it.each([
+    ['\\d', 'lake'],
+    ['\\dt', 'lake'],
+    ['\\l', 'lake'],
+    ['\\dn', 'lake'],
+    ['\\d orders_history', 'lake'],
+    ['\\dt', 'system'],
+    ['\\d access.audit', 'system'],
+    ['\\l', 'system'],
+    ['\\dn', 'system'],
+  ] as const)('%s on %s is refused in one way', async (command, where) => {
+    const said = await psql(['-v', 'VERBOSITY=verbose', '-c', command], 'carla@acme.test', doors[where]);
+    expect(said.split('\n').filter((line) => line !== '')).toEqual([
+      `ERROR:  0A000: the catalog ${where} has no pg_catalog`,
+      "DETAIL:  psql's \\d, \\dt, \\l, \\dn and the like read it.",
+      `HINT:  \`writ catalog ls ${where}\` lists tables; pg_catalog is not emulated on ${where} catalogs`,
+    ]);
+  });
+
+  it.each([
+    [
+      'show tables',
+      'SHOW TABLES is not supported on the lake',
+      '`writ catalog ls lake` lists tables; DESCRIBE',
+    ],
+    ['show all tables', 'SHOW ALL TABLES is not supported on the lake', 'writ catalog ls lake'],
+    ['show all', 'SHOW ALL is not supported on the lake', 'SHOW name'],
+    [
+      "set memory_limit = '1GB'",
+      'parameter "memory_limit" cannot be set in lake and system catalogs',
+      "operator's",
+    ],
+    ["set standard_conforming_strings = 'off'", '"standard_conforming_strings" must be on', ''],
+    ['summarize orders_history', 'SUMMARIZE is not supported on the lake', 'SELECT'],
+    ['insert into orders_history values (1)', 'INSERT is not supported on the lake', 'read-only'],
+    ['select * from pg_tables', 'the catalog lake has no pg_catalog', 'writ catalog ls lake'],
+  ])('%s', async (text, message, hint) => {
+    const said = await psql(['-v', 'VERBOSITY=verbose', '-c', text]);
+    expect(said).toContain(message);
+    expect(said).toContain(hint);
+    expect(said).toContain('0A000');
+  });
+
+  it('speaks of the system catalog there', async () => {
+    const system = (text: string) => psql(['-c', text], 'carla@acme.test', doors.system);
+    for (const text of [
+      'show tables',
+      'delete from access.audit',
+      'summarize access.audit',
+      'copy t from stdin',
+    ]) {
+      const said = await system(text);
+      expect(said).toContain('is not supported on the system catalog');
+      expect(said).not.toContain('the lake');
+    }
+  });
+
+  it('calls the heading of count(*) as Postgres does', async () => {
+    const text = 'select count(*), count(*) as n from orders_history';
+    const { fields, rows } = await as('ana@acme.test', (c) => c.query(text));
+    expect(fields.map((field) => field.name)).toEqual(['count', 'n']);
+    expect(rows).toEqual([{ count: '1000', n: '1000' }]);
+  });
+
+  it.each([
+    ['select nope from orders_history', 'nope'],
+    ["select 'é', o.nope from orders_history o", 'o.nope'],
+    ['select 1; select nope from orders_history', 'nope'],
+    ['select 1 from orders_history where nope = 1 and "nope" = 2', 'nope'],
+    ['copy (select nope from orders_history) to stdout', 'nope'],
+    ['select region, count(*) from orders_history', 'region'],
+  ])('%s: the error has its place', async (text, at) => {
+    const asked = as('ana@acme.test', (c) => c.query(text));
+    await expect(asked).rejects.toMatchObject({
+      position: String([...text.slice(0, text.indexOf(at))].length + 1),
+    });
+  });
+
+  it("has places in prepared statements, and none where the text is not the client's", async () => {
+    await as('ana@acme.test', async (c) => {
+      const text = 'select nope from orders_history where order_id = $1';
+      await expect(c.query(text, [1])).rejects.toMatchObject({ code: '42703', position: '8' });
+      const copied = c.query('copy orders_history (nope) to stdout');
+      await expect(copied).rejects.toMatchObject({ code: '42703', position: undefined });
+    });
+  });
+
   it('says that cursors are not there yet', async () => {
     expect(await psql(['-v', 'FETCH_COUNT=100', '-c', 'select 1'])).toContain(
       'DECLARE is not supported on the lake',
     );
+  });
+});
+
+describe('COPY', () => {
+  it('sends one message per row, the heading included', async () => {
+    const text = "copy (select i, 'a' || chr(10) as t from range(5000) t(i)) to stdout (format csv, header)";
+    const lines: string[] = [];
+    await as('ana@acme.test', async (c) => {
+      const { connection } = c as unknown as { connection: EventEmitter };
+      connection.on('copyData', ({ chunk }: { chunk: Buffer }) => lines.push(chunk.toString('utf8')));
+      await c.query(text);
+    });
+    expect(lines).toHaveLength(5001);
+    expect(lines.slice(0, 2)).toEqual(['i,t\n', '0,"a\n"\n']);
+    expect(lines.at(-1)).toBe('4999,"a\n"\n');
   });
 });
 

@@ -12,8 +12,8 @@ interface Refusal {
 
 const ddl: Refusal = {
   code: 'permission_denied',
-  detail: 'DDL runs as an assumed role',
-  hint: 'Ask for a credential that may assume the role which owns the objects.',
+  detail: "people read and write data; schema changes are the owner's",
+  hint: "run migrations as the application's own role",
 };
 
 const serverWide: Refusal = {

@@ -38,7 +38,8 @@ export function visitSelect(walk: Walk, select: TreeObject, parent: Level | unde
   if (select['intoClause'] !== undefined)
     walk.part.refuse(
       refused('permission_denied', 'permission denied: SELECT INTO makes a table', {
-        detail: 'DDL runs as an assumed role',
+        detail: "people read and write data; schema changes are the owner's",
+        hint: "run migrations as the application's own role",
       }),
     );
   visitWith(walk, select, level);
