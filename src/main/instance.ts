@@ -11,13 +11,14 @@ import { openGatewayLogins } from '../fleet/gateway-logins.ts';
 import { openCluster } from '../fleet/open-cluster.ts';
 import { directSearchPath } from '../fleet/search-path.ts';
 import { systemClock } from '../kernel/clock.ts';
-import { toWritError } from '../kernel/errors.ts';
+import { toWritError, type WritError } from '../kernel/errors.ts';
 import type { SecurableName } from '../kernel/securable-name.ts';
 import { discoverLake } from '../lake/discover.ts';
 import { systemCatalog } from '../lake/system-catalog.ts';
 import { loadPolicyFiles } from '../policy/load.ts';
 import type { PolicyFile } from '../policy/model.ts';
 import { type InForce, openInForce } from '../rolesync/in-force.ts';
+import { openLastGoodCatalog } from '../rolesync/last-good-catalog.ts';
 import { openDoors } from './doors.ts';
 import type { Closer, InstanceConfig } from './parts.ts';
 
@@ -59,7 +60,14 @@ async function openRooms(config: InstanceConfig, closers: Closer[]): Promise<Omi
   await Promise.all(config.catalogs.map((catalog) => discoverCatalog(store, clusters, catalog.name)));
 
   const loadFiles = () => loadPolicyFiles(config.policies);
-  const inForce = await openInForce({ store, clusters, audit, clock, loadFiles });
+  const inForce = await openInForce({
+    store,
+    clusters,
+    audit,
+    clock,
+    loadFiles,
+    lastGood: openLastGoodCatalog(join(config.home, 'last-good-catalog.json')),
+  });
   closers.push(() => inForce.close());
   const catalogs = () => store.snapshot().catalogs;
   const instance = instanceName(config.home);
@@ -91,7 +99,10 @@ async function openRooms(config: InstanceConfig, closers: Closer[]): Promise<Omi
     operatorToken: operatorToken(config.home),
     discover: (name) => discoverCatalog(store, clusters, name),
   });
-  return { ...ports, policyNotice: await policyNotice(inForce, config.policies) };
+  return {
+    ...ports,
+    policyNotice: unfitNotice(inForce.unfit) ?? (await policyNotice(inForce, config.policies)),
+  };
 }
 
 function openLogger({ home, logLevel }: InstanceConfig): Logger {
@@ -107,6 +118,13 @@ function openStore({ home, issuers, catalogs }: InstanceConfig, closers: Closer[
     for (const from of formerly) store.moveIssuer(from, issuer);
   for (const catalog of catalogs) store.putCatalog(catalog);
   return store;
+}
+
+/** The application's tables changed so that the policy in force does not fit them: it goes on as they were. */
+function unfitNotice(unfit: WritError | undefined): string | undefined {
+  return unfit === undefined
+    ? undefined
+    : `tables changed and the policy in force does not fit them; they are served as they were:\n${unfit.detail ?? unfit.message}`;
 }
 
 /** A start goes on with the last good policy; what the folder says by now is not silently passed over. */

@@ -11,6 +11,7 @@ import type { SecurableName } from '../kernel/securable-name.ts';
 import { compileFiles } from '../policy/compile.ts';
 import type { Finding, PolicyFile, PolicyPlan, Snapshot } from '../policy/model.ts';
 import { planPolicy } from '../policy/plan.ts';
+import type { LastGoodCatalog } from './last-good-catalog.ts';
 import { applyCluster, type ClusterPlan, planCluster } from './reconcile.ts';
 
 // The policy in force: which snapshot everybody decides by, and how the next one comes. One apply at a time; listeners
@@ -44,6 +45,7 @@ export interface PolicyInForceOptions {
   readonly clusters: ReadonlyMap<string, Cluster>;
   readonly audit: AuditLog;
   readonly clock: Clock;
+  readonly lastGood: LastGoodCatalog;
   /** Reads the policy folder. */
   readonly loadFiles: () => Promise<readonly PolicyFile[]>;
 }
@@ -75,15 +77,29 @@ export interface InForce {
 /** What the instance does by itself: discovery, expiry, a first sign-in. */
 const ownInitiative: Actor = { principal: operatorName, credential: 'instance' };
 
-/** Compiles what was last in force, or, on the first start, the folder's files. @throws invalid_policy with every finding */
+/**
+ * Compiles what was last in force, or, on the first start, the folder's files. Where an application changed its tables
+ * so that the policy in force no longer compiles, the catalog as it was before is used: `unfit` says why.
+ * @throws invalid_policy with every finding, when there is nothing to go on with
+ */
 export async function openInForce(
   options: PolicyInForceOptions,
-): Promise<InForce & { readonly first: boolean }> {
+): Promise<InForce & { readonly first: boolean; readonly unfit: WritError | undefined }> {
   const kept = options.store.policyInForce();
   const files = kept?.files ?? (await options.loadFiles());
-  const inForce = new OneInForce(options, await compileOrThrow(options, files));
+  const opened = await compileOrThrow(options, files).then(
+    (snapshot) => ({ snapshot, unfit: undefined }),
+    async (thrown: unknown) => {
+      const before = kept === undefined ? undefined : options.lastGood.read();
+      const snapshot =
+        before === undefined ? undefined : (await compileWith(options, files, before)).snapshot;
+      if (snapshot === undefined) throw thrown;
+      return { snapshot, unfit: toWritError(thrown) };
+    },
+  );
+  const inForce = new OneInForce(options, opened.snapshot);
   inForce.armExpiry();
-  return Object.assign(inForce, { first: kept === undefined });
+  return Object.assign(inForce, { first: kept === undefined, unfit: opened.unfit });
 }
 
 class OneInForce implements InForce {
@@ -151,13 +167,19 @@ class OneInForce implements InForce {
     });
   }
 
+  private readonly inForceCatalog = (): CatalogSnapshot => this.snapshot.catalog;
+
   preview(catalog: CatalogSnapshot): Promise<Snapshot> {
     return this.recompile(catalog);
   }
 
-  refresh(why: string, actor: Actor = ownInitiative): Promise<readonly CatalogPlan[]> {
+  refresh(
+    why: string,
+    actor: Actor = ownInitiative,
+    catalog: () => CatalogSnapshot = () => this.options.store.snapshot(),
+  ): Promise<readonly CatalogPlan[]> {
     return this.alone(async () => {
-      const next = await this.recompile(this.options.store.snapshot());
+      const next = await this.recompile(catalog());
       this.armExpiry();
       if (next.id === this.snapshot.id && samePrincipals(next, this.snapshot)) return [];
       const planned = await this.planTo(next, this.snapshot.files);
@@ -189,7 +211,9 @@ class OneInForce implements InForce {
     const invited = [...this.snapshot.catalog.catalogs.keys()].some(
       (catalog) => this.snapshot.decide(principal, 'USE CATALOG', catalog).effect === 'allow',
     );
-    if (invited) await this.refresh(`${principal} signed in for the first time`);
+    // Against the catalog in force: what an application did to its tables since is no reason to turn somebody away.
+    if (invited)
+      await this.refresh(`${principal} signed in for the first time`, ownInitiative, this.inForceCatalog);
   }
 
   /** Grants expire by themselves: at that moment the same files mean less. */
@@ -199,7 +223,10 @@ class OneInForce implements InForce {
     if (!Number.isFinite(wait)) return;
     const longest = 2 ** 31 - 1;
     this.timer = setTimeout(
-      () => void this.refresh('a grant expired').catch(() => this.armExpiry()),
+      () =>
+        void this.refresh('a grant expired', ownInitiative, this.inForceCatalog).catch(() =>
+          this.armExpiry(),
+        ),
       Math.min(Math.max(wait, 1000), longest),
     );
     this.timer.unref();
@@ -218,6 +245,7 @@ class OneInForce implements InForce {
     const catalogs = await Promise.all(planned.catalogs.map((each) => this.applyOne(each, next, actor)));
     const change: PolicyChange = { from: this.snapshot, to: next, plan: planned.policy };
     this.snapshot = next;
+    this.options.lastGood.write(next.catalog);
     this.armExpiry();
     for (const listener of this.listeners) listener(change);
     return { ...planned, catalogs, change };

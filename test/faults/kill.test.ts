@@ -114,3 +114,24 @@ test('a port in use gives a clear error and stops what was started', async () =>
     new RegExp(`${port}.*(in use|WRIT_PG_PORT)|WRIT_PG_PORT.*${port}`, 's'),
   );
 });
+
+test('tables that the policy does not fit stop neither a restart nor a first sign-in', async () => {
+  await company?.stop();
+  company = await startCompany({ keepHome: true });
+  const { home } = company;
+  const admin = await company.admin();
+  await admin.query('create table public.leads (id int, email text)');
+  await admin.query('grant select on public.leads to shop_app');
+  await admin.end();
+  const discovered = await company.writ('catalog', 'discover', 'shop');
+  expect(discovered.code).toBe(1);
+  expect(discovered.stderr).toMatch(/leads\.email/);
+  const omar = await company.psql('omar@acme.test', 'shop', 'select distinct region from customers');
+  expect(omar.stdout.trim()).toBe('APAC');
+  await company.stop();
+  company = await startCompany({ home });
+  expect(company.output()).toMatch(/leads\.email/);
+  const ana = await company.psql('ana@acme.test', 'shop', 'select distinct region from customers');
+  expect(ana.stdout.trim()).toBe('EMEA');
+  expect((await company.psql('ana@acme.test', 'shop', 'select * from leads')).stderr).toMatch(/42P01/);
+});
