@@ -47,83 +47,82 @@ export function auditRoutes(options: AuditRouteOptions): readonly Route[] {
 }
 
 async function query(options: AuditRouteOptions, text: string, caller: Caller): Promise<object> {
-  if (
-    options.currentSnapshot().decide(caller.principal, 'USE CATALOG', options.catalog).effect === 'deny' &&
-    !caller.operator
-  ) {
-    throw refused(options, caller, undefined);
-  }
+  const gate = options.currentSnapshot().decide(caller.principal, 'USE CATALOG', options.catalog);
+  if (gate.effect === 'deny' && !caller.operator) throw refused(options, caller, undefined);
   const session = await options.engine.open(options.catalog, caller.principal, {
     asOperator: caller.operator,
   });
-  const started = options.now();
-  const statementId = options.uuid();
-  const common = {
-    principal: caller.principal,
-    credential: caller.credential,
-    catalog: options.catalog,
-    client: { address: caller.address, application: 'http' },
-  };
+  const record = new QueryRecord(options, caller);
   try {
-    const statement = await session.prepare(text, options.currentSnapshot()).catch((thrown: unknown) => {
-      const { sqlstate, message } = toWritError(thrown);
-      const unread = {
-        command: 'UNKNOWN',
-        statement: `<not understood, ${Buffer.byteLength(text)} bytes>`,
-        tables: [],
-        columns: [],
-      };
-      options.audit.append({
-        ...common,
-        kind: 'statement.begin',
-        statementId,
-        ...unread,
-        decision: 'deny',
-        sqlstate,
-        message,
-      });
+    const snapshot = options.currentSnapshot();
+    const statement = await session.prepare(text, snapshot).catch((thrown: unknown) => {
+      record.unread(text, toWritError(thrown));
       throw thrown;
     });
-    await options.audit.written(
-      options.audit.append({
-        ...common,
-        ...beginOf(statement, statementId),
-        policyVersion: options.currentSnapshot().id,
-      }),
-    );
+    await record.begin(statement, snapshot.id);
     if (statement.decision.effect === 'deny') throw refused(options, caller, statement);
     const answer = await collect(session.run(statement, []), await session.describe(statement));
-    options.audit.append({
-      ...common,
-      kind: 'statement.end',
-      statementId,
-      rows: answer.rows.length,
-      durationMs: options.now() - started,
-    });
+    record.end({ rows: answer.rows.length });
     return answer;
   } catch (thrown) {
     const error = toWritError(thrown);
-    options.audit.append({
-      ...common,
-      kind: 'statement.end',
-      statementId,
-      durationMs: options.now() - started,
-      sqlstate: error.sqlstate,
-      message: error.message,
-    });
+    record.end({ sqlstate: error.sqlstate });
     throw error;
   } finally {
     await session.close();
   }
 }
 
+/** Begin and end of one query. Messages of the engine quote what was asked and stay out of it. */
+class QueryRecord {
+  readonly #audit: AuditLog;
+  readonly #now: () => number;
+  readonly #started: number;
+  readonly #common;
+
+  constructor({ audit, now, uuid, catalog }: AuditRouteOptions, caller: Caller) {
+    this.#audit = audit;
+    this.#now = now;
+    this.#started = now();
+    this.#common = {
+      principal: caller.principal,
+      credential: caller.credential,
+      catalog,
+      client: { address: caller.address, application: 'http' },
+      statementId: uuid(),
+    };
+  }
+
+  begin(statement: LakeStatement, policyVersion: string): Promise<void> {
+    const place = this.#audit.append({ ...this.#common, ...beginOf(statement), policyVersion });
+    return this.#audit.written(place);
+  }
+
+  unread(text: string, { sqlstate }: WritError): void {
+    const statement = `<not understood, ${Buffer.byteLength(text)} bytes>`;
+    this.#audit.append({
+      ...this.#common,
+      kind: 'statement.begin',
+      command: 'UNKNOWN',
+      statement,
+      tables: [],
+      columns: [],
+      decision: 'deny',
+      sqlstate,
+    });
+  }
+
+  end(outcome: { readonly rows?: number; readonly sqlstate?: string }): void {
+    const durationMs = this.#now() - this.#started;
+    this.#audit.append({ ...this.#common, ...outcome, kind: 'statement.end', durationMs });
+  }
+}
+
 function beginOf(
   statement: LakeStatement,
-  statementId: string,
-): Extract<NewEvent, { kind: 'statement.begin' }> {
+): Omit<Extract<NewEvent, { kind: 'statement.begin' }>, 'statementId'> {
   return {
     kind: 'statement.begin',
-    statementId,
     command: statement.command,
     statement: statement.redacted,
     tables: statement.tables,

@@ -345,3 +345,24 @@ describe('leases', () => {
     await admin.end();
   });
 });
+
+describe('ways around', () => {
+  test('while one is open, direct credentials are refused by its name; hardening closes it', async () => {
+    const admin = await company.admin();
+    await admin.query(
+      "create function public.leak() returns text language sql security definer as 'select email from public.customers limit 1'",
+    );
+    const refused = await company.writ('credentials', 'shop', '--direct', '--as', 'ana@acme.test');
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toMatch(/ways around the policy/);
+    expect(refused.stderr).toMatch(/public-definer:public\.leak/);
+    expect((await company.writ('cluster', 'doctor', 'main')).code).toBe(1);
+    expect((await company.writ('cluster', 'harden', 'main')).code).toBe(2);
+    expect((await company.writ('cluster', 'harden', 'main', '--apply')).code).toBe(0);
+    const client = await company.connectDirect('ana@acme.test', 'shop');
+    await expect(client.query('select public.leak()')).rejects.toMatchObject({ code: '42501' });
+    await client.end();
+    await admin.query('drop function public.leak()');
+    await admin.end();
+  });
+});
