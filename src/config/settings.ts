@@ -21,6 +21,8 @@ export interface Settings {
   /** Origin of the server that client commands talk to; undefined: the instance found through `home`. */
   readonly server: string | undefined;
   readonly logLevel: LogLevel;
+  /** npm is our parent (`npm start`), by the variable that it gives to the scripts it runs. */
+  readonly launchedByNpm: boolean;
 }
 
 /** The policy files that come with Writ: the sample company's. */
@@ -91,6 +93,7 @@ export function readSettings(env: Environment, folder: string): Settings {
     policies: resolve(folder, value('WRIT_POLICIES')),
     server: origin('WRIT_SERVER', value('WRIT_SERVER')),
     logLevel: logLevel(value('WRIT_LOG_LEVEL')),
+    launchedByNpm: env['npm_lifecycle_event'] === 'start',
   };
 }
 

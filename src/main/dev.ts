@@ -13,10 +13,14 @@ import type { Instance } from './instance.ts';
 
 // `writ dev`: the embedded environment on the left, the instance on the right, and what to paste.
 
+/** After the last word, how long a handle may keep the process. */
+const lingerMs = 1_000;
+const parentEveryMs = 500;
+
 /** Runs until SIGTERM or SIGINT. @throws WritError when something cannot start; all that was started is stopped again. */
 export async function runDev(settings: Settings): Promise<void> {
   const started = Date.now();
-  const stopping = stopSignal();
+  const stopping = stopSignal(settings.launchedByNpm);
   await checkFirst(settings);
   const starting = startDevEnvironment(settings);
   // Loaded while Postgres makes its data. Nobody looks at a failure here: the import below meets it again.
@@ -33,22 +37,39 @@ export async function runDev(settings: Settings): Promise<void> {
     await stopping;
   } finally {
     rmSync(endpointsFile(settings.home), { force: true });
-    await instance?.close();
-    await environment.stop();
-    process.stdout.write('stopped\n');
+    try {
+      await instance?.close();
+    } finally {
+      await environment.stop();
+      process.stdout.write('stopped\n');
+      // Whatever still holds the event loop holds nothing that matters any more.
+      setTimeout(() => process.exit(), lingerMs).unref();
+    }
   }
 }
 
 /** Settles at the first signal to stop. The terminal may be gone by then: what cannot be printed is not missed. */
-function stopSignal(): Promise<void> {
+function stopSignal(launchedByNpm: boolean): Promise<void> {
   return new Promise<void>((resolve) => {
+    const stop = () => {
+      process.stdout.write('stopping\n');
+      resolve();
+    };
     process.stdout.on('error', () => undefined);
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
-      process.once(signal, () => {
-        process.stdout.write('stopping\n');
-        resolve();
-      });
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, stop);
+    if (launchedByNpm) watchParent(stop);
   });
+}
+
+/** `npm start` that is killed cannot pass its signal on: nobody would be left to stop us. */
+function watchParent(stop: () => void): void {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    stop();
+  }, parentEveryMs);
+  timer.unref();
 }
 
 /**

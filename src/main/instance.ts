@@ -35,9 +35,7 @@ export interface Instance {
 /** @throws what the rooms throw; whatever was opened until then is closed again. */
 export async function openInstance(config: InstanceConfig): Promise<Instance> {
   const closers: Closer[] = [];
-  const close = async () => {
-    for (const closer of closers.splice(0).reverse()) await closer();
-  };
+  const close = () => closeAll(closers.splice(0).reverse());
   try {
     const ports = await openRooms(config, closers);
     return { ...ports, close };
@@ -45,6 +43,19 @@ export async function openInstance(config: InstanceConfig): Promise<Instance> {
     await close().catch(() => undefined);
     throw thrown;
   }
+}
+
+/** Each is closed, whatever happened to the one before; the first failure is thrown when all were tried. */
+async function closeAll(closers: readonly Closer[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const closer of closers) {
+    try {
+      await closer();
+    } catch (thrown) {
+      failures.push(thrown);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 async function openRooms(config: InstanceConfig, closers: Closer[]): Promise<Omit<Instance, 'close'>> {

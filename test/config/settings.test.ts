@@ -12,6 +12,7 @@ describe('settings from the environment', () => {
       policies: samplePolicies,
       server: undefined,
       logLevel: 'info',
+      launchedByNpm: false,
     });
   });
 
@@ -38,6 +39,7 @@ describe('settings from the environment', () => {
       policies: '/srv/mine',
       server: 'https://writ.example.com',
       logLevel: 'debug',
+      launchedByNpm: false,
     });
   });
 

@@ -1,6 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type pg from 'pg';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, inject, test } from 'vitest';
 import { type Company, startCompany, stopProcess } from '../whole/company.ts';
 
 // The gateway is killed in the middle of its work. What a client has seen is on record, and the record holds.
@@ -135,3 +138,31 @@ test('tables that the policy does not fit stop neither a restart nor a first sig
   expect(ana.stdout.trim()).toBe('EMEA');
   expect((await company.psql('ana@acme.test', 'shop', 'select * from leads')).stderr).toMatch(/42P01/);
 });
+
+for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+  test(`${signal} to npm itself, as whoever typed \`npm start\` sends it, leaves nothing behind`, async () => {
+    const home = mkdtempSync(join(tmpdir(), 'writ-npm-'));
+    const ports = { WRIT_HTTP_PORT: '0', WRIT_PG_PORT: '0', WRIT_CLUSTER_PORT: '0', WRIT_IDP_PORT: '0' };
+    const { start } = JSON.parse(readFileSync('package.json', 'utf8')).scripts as { start: string };
+    expect(start).toBe('exec node dist/main.js dev');
+    // The script as npm runs it, on the program built for this run.
+    const folder = mkdtempSync(join(tmpdir(), 'writ-npm-package-'));
+    const script = start.replace('dist/main.js', join(inject('dist'), 'main.js'));
+    writeFileSync(
+      join(folder, 'package.json'),
+      JSON.stringify({ name: 'starts-writ', scripts: { start: script } }),
+    );
+    const npm = spawn('npm', ['start'], {
+      cwd: folder,
+      env: { ...process.env, ...ports, WRIT_HOME: home },
+      stdio: 'ignore',
+    });
+    const file = join(home, 'endpoints.json');
+    await expect.poll(() => existsSync(file), { timeout: 30_000 }).toBe(true);
+    const { pid } = JSON.parse(readFileSync(file, 'utf8')) as { pid: number };
+    npm.kill(signal);
+    expect(await gone(pid, 15_000)).toBe(true);
+    expect(existsSync(file)).toBe(false);
+    for (const each of [home, folder]) rmSync(each, { recursive: true, force: true });
+  });
+}
