@@ -133,7 +133,8 @@ test('tables that the policy does not fit stop neither a restart nor a first sig
   expect(omar.stdout.trim()).toBe('APAC');
   await company.stop();
   company = await startCompany({ home });
-  expect(company.output()).toMatch(/leads\.email/);
+  // endpoints.json is written a moment before the words are printed.
+  await expect.poll(() => company?.output(), { timeout: 5_000 }).toMatch(/leads\.email/);
   const ana = await company.psql('ana@acme.test', 'shop', 'select distinct region from customers');
   expect(ana.stdout.trim()).toBe('EMEA');
   expect((await company.psql('ana@acme.test', 'shop', 'select * from leads')).stderr).toMatch(/42P01/);

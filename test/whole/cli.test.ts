@@ -275,7 +275,7 @@ describe('start and stop', () => {
     ] as const) {
       writeFileSync(join(policies, 'late.yaml'), text);
       await company.stop();
-      expect(company.output()).toMatch(/stopping\nstopped\n$/);
+      await expect.poll(() => company.output()).toMatch(/stopping\nstopped\n$/);
       company = await startCompany({ home: company.home, keepHome: true, env: { WRIT_POLICIES: policies } });
       await expect.poll(() => company.output()).toMatch(words);
       expect((await company.psql('ana@acme.test', 'shop', 'select 1')).stdout.trim()).toBe('1');

@@ -62,7 +62,11 @@ export async function startCompany(options: CompanyOptions = {}): Promise<Compan
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (chunk: Buffer) => chunks.push(chunk.toString()));
   const output = () => chunks.join('');
-  await ready(child, join(home, 'endpoints.json'), output);
+  await ready(child, join(home, 'endpoints.json'), output).catch(async (error: unknown) => {
+    await stopProcess(child, 'SIGTERM');
+    if (options.home === undefined) rmSync(home, { recursive: true, force: true });
+    throw error;
+  });
   const endpoints = JSON.parse(readFileSync(join(home, 'endpoints.json'), 'utf8')) as Endpoints;
   const writ = (...args: string[]) => run(process.execPath, [main, ...args], env);
   return {

@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type pg from 'pg';
@@ -17,7 +17,10 @@ beforeAll(async () => {
   cpSync(join(import.meta.dirname, '..', '..', 'policies'), policies, { recursive: true });
   company = await startCompany({ env: { WRIT_POLICIES: policies } });
 });
-afterAll(() => company.stop());
+afterAll(async () => {
+  await company.stop();
+  rmSync(policies, { recursive: true, force: true });
+});
 
 const change = (from: string, to: string) => {
   if (!sample.includes(from)) throw new Error(`the sample does not say ${from}`);
