@@ -148,6 +148,9 @@ class OneInForce implements InForce {
           hint: 'plan again and look at what is different',
         });
       }
+      // A guard that one cluster's part trips stops all of it; a cluster that is away does not.
+      const guarded = planned.catalogs.find((each) => each.error?.code === 'guard_refused');
+      if (guarded?.error !== undefined) throw guarded.error;
       const applied = await this.bringIntoForce(next, planned, actor);
       this.options.store.putPolicy({
         snapshot: next.id,

@@ -106,6 +106,22 @@ describe('plan and apply', () => {
     expect((await company.writ('policy', 'plan')).code).toBe(0);
   });
 
+  test('a policy that admits nobody is refused by the guard, and nothing changes anywhere', async () => {
+    writeFileSync(file, 'kind: principals\n');
+    const apply = await company.writ('policy', 'apply');
+    expect(apply.code).toBe(1);
+    expect(apply.stderr).toMatch(/admits nobody/);
+    writeFileSync(file, sample);
+    expect((await company.writ('policy', 'plan')).code).toBe(0);
+    for (const [catalog, table] of [
+      ['shop', 'customers'],
+      ['lake', 'orders_history'],
+    ] as const) {
+      const ana = await company.psql('ana@acme.test', catalog, `select distinct region from ${table}`);
+      expect(ana.stdout.trim(), catalog).toBe('EMEA');
+    }
+  });
+
   test('a saved plan is bound to what it saw', async () => {
     const saved = join(policies, 'plan.json');
     change('{ region: [APAC] }', '{ region: [APAC, AMER] }');

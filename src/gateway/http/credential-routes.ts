@@ -110,20 +110,44 @@ async function issue(
   const place = input.direct
     ? await issueDirect(options, { catalog, kind: info.kind, caller, expiresAt, why })
     : issueForDoor(options, { catalog, caller, expiresAt, why });
-  options.audit.append({
+  try {
+    recordIssue(options, caller, {
+      catalog,
+      direct: input.direct,
+      expiresAt,
+      ...why,
+      credentialId: place.id,
+    });
+  } catch (unrecorded) {
+    // What is not on record must not be usable, also where nobody has seen its password.
+    await endCredential(options, place.id);
+    throw unrecorded;
+  }
+  return { ...place, expiresAt: new Date(expiresAt).toISOString() };
+}
+
+/** Written before the answer leaves. @throws record_not_writable */
+function recordIssue(
+  { audit }: CredentialRouteOptions,
+  caller: Caller,
+  what: {
+    readonly catalog: SecurableName;
+    readonly credentialId: string;
+    readonly direct: boolean;
+    readonly expiresAt: number;
+    readonly purpose?: string;
+    readonly ticket?: string;
+  },
+): void {
+  audit.append({
     kind: 'credential.issue',
     principal: caller.principal,
     credential: caller.credential,
-    catalog,
     decision: 'allow',
     client: { address: caller.address, application: 'http' },
-    credentialId: place.id,
-    direct: input.direct,
-    expiresAt,
-    ...why,
+    ...what,
   });
-  options.audit.flush();
-  return { ...place, expiresAt: new Date(expiresAt).toISOString() };
+  audit.flush();
 }
 
 type Place = Omit<z.infer<typeof credentialValue>, 'expiresAt'>;
@@ -203,7 +227,8 @@ async function revoke(options: CredentialRouteOptions, id: string, caller: Calle
       hint: '`writ credentials-ls` lists them',
     });
   }
-  options.store.revokeCredential(id, options.clock.now());
+  // First what narrows, then the record of it: a log that cannot be written keeps nobody connected.
+  await endCredential(options, id);
   options.audit.append({
     kind: 'credential.revoke',
     principal: caller.principal,
@@ -212,9 +237,16 @@ async function revoke(options: CredentialRouteOptions, id: string, caller: Calle
     credentialId: id,
     direct: credential.direct,
   });
+  return { id, revoked: true };
+}
+
+/** The credential, its sessions and, for a direct one, its login. */
+async function endCredential(options: CredentialRouteOptions, id: string): Promise<void> {
+  const credential = options.store.credential(id);
+  if (credential === undefined) return;
+  options.store.revokeCredential(id, options.clock.now());
   options.onRevoked(credential);
   if (credential.login !== undefined) await options.direct.revoke(credential.login, credential.catalog);
-  return { id, revoked: true };
 }
 
 function managesAll(options: CredentialRouteOptions, caller: Caller): boolean {
