@@ -111,4 +111,38 @@ describe('who may what', () => {
       expect((await ask('/api/v1/credentials', ana, { method: 'POST', body })).status, body).toBe(400);
     }
   });
+
+  test('what was sent is not in the record of what was refused', async () => {
+    const carla = await token('carla@acme.test');
+    const secret = 'hunter2-in-a-statement';
+    for (const sql of [
+      `select '${secret}`,
+      `select '${secret}'::int`,
+      `select ${secret} from system.access.audit`,
+    ])
+      expect((await ask('/api/v1/audit/query', carla, post({ sql }))).status, sql).toBe(400);
+    expect((await ask('/api/v1/credentials', carla, post({ catalog: secret }))).status).toBeGreaterThan(399);
+    const found = await company.writ(
+      'audit',
+      'query',
+      "select kind, statement, message, reasons from system.access.audit where cast(coalesce(message, '') || coalesce(statement, '') || coalesce(cast(reasons as varchar), '') as varchar) like '%hunter2-in%'",
+      '--json',
+    );
+    expect(found.stderr).toBe('');
+    expect((JSON.parse(found.stdout) as { rows: unknown[] }).rows).toEqual([]);
+  });
+
+  test('a body over the limit is refused, also when its length is not announced', async () => {
+    const ana = await token('ana@acme.test');
+    const body = new ReadableStream({
+      start(controller) {
+        for (let i = 0; i < 9; i++) controller.enqueue(new Uint8Array(1024 * 1024).fill(32));
+        controller.close();
+      },
+    });
+    const init = { method: 'POST', body, duplex: 'half' } as RequestInit;
+    expect((await ask('/api/v1/credentials', ana, init)).status).toBe(413);
+    const announced = { method: 'POST', body: ' '.repeat(9 * 1024 * 1024) };
+    expect((await ask('/api/v1/credentials', ana, announced)).status).toBe(413);
+  });
 });

@@ -1,9 +1,10 @@
 import { getConnInfo } from '@hono/node-server/conninfo';
 import { type Context, Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
 import type { z } from 'zod';
 import type { AuditLog } from '../../audit/log-interface.ts';
 import { type Decision, formatDecision, formatReason } from '../../kernel/decision.ts';
-import { toWritError, WritError } from '../../kernel/errors.ts';
+import { errorTable, toWritError, WritError } from '../../kernel/errors.ts';
 import { operatorName } from '../../kernel/principal.ts';
 import type { Caller, Route } from '../../kernel/route.ts';
 import type { Snapshot } from '../../policy/model.ts';
@@ -19,11 +20,14 @@ export interface MountOptions {
   readonly logError: (error: WritError) => void;
 }
 
-const bodyLimit = 8 * 1024 * 1024;
+/** Bytes of a request's body, however it is sent. */
+const mostBody = 8 * 1024 * 1024;
 
 /** @returns the application that serves every route, `/openapi.json` and nothing else. */
 export function mount(routes: readonly Route[], options: MountOptions): Hono {
   const app = new Hono();
+  const tooLarge = new WritError('too_large', { message: `a body is at most ${mostBody} bytes` });
+  app.use(bodyLimit({ maxSize: mostBody, onError: (c) => renderError(c, tooLarge) }));
   for (const route of routes) {
     app.on(route.method.toUpperCase(), route.path.replaceAll(/\{(\w+)\}/g, ':$1'), (c) =>
       serve(route, c, options),
@@ -82,13 +86,14 @@ async function authenticate(c: Context, options: MountOptions): Promise<Caller> 
     };
   } catch (thrown) {
     const error = toWritError(thrown);
-    const { message } = error;
+    const { message, sqlstate, detail } = error;
     options.audit.append({
       kind: 'session.refused',
       decision: 'deny',
       client: { address, application: 'http' },
-      sqlstate: error.sqlstate,
+      sqlstate,
       message,
+      reasons: [detail ?? message],
     });
     throw error;
   }
@@ -114,11 +119,7 @@ function decide(route: Route, input: unknown, caller: Caller, snapshot: Snapshot
 }
 
 async function readInput(c: Context): Promise<unknown> {
-  const length = Number(c.req.header('content-length') ?? 0);
-  if (length > bodyLimit)
-    throw new WritError('too_large', { message: `a body is at most ${bodyLimit} bytes` });
   const text = c.req.method === 'GET' ? '' : await c.req.text();
-  if (Buffer.byteLength(text) > bodyLimit) throw new WritError('too_large');
   return { ...c.req.query(), ...parseJson(text), ...c.req.param() };
 }
 
@@ -197,10 +198,15 @@ function record(
       ? {}
       : {
           sqlstate: error.sqlstate,
-          message: error.message,
-          reasons: error.detail === undefined ? [] : [error.detail],
+          message: recorded(error),
+          reasons: error.code !== 'permission_denied' || error.detail === undefined ? [] : [error.detail],
         }),
   });
+}
+
+/** Refusals say what we decided; other messages may quote what was sent, literals of a statement among it. */
+function recorded({ code, message }: WritError): string {
+  return code === 'permission_denied' || code === 'guard_refused' ? message : errorTable[code].text;
 }
 
 /** Unity Catalog's error shape, with SQLSTATE, detail and hint beside it. */
