@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Actor, actingAs } from '../audit/acting.ts';
 import type { AuditLog } from '../audit/log-interface.ts';
 import type { CatalogInfo, CatalogSnapshot } from '../catalog/model.ts';
@@ -73,6 +74,9 @@ export interface InForce {
   onChange(listener: (change: PolicyChange) => void): void;
   close(): void;
 }
+
+/** How long a change that narrows waits for slow clusters before the doors obey it (ms). */
+const patienceMs = 500;
 
 /** What the instance does by itself: discovery, expiry, a first sign-in. */
 const ownInitiative: Actor = { principal: operatorName, credential: 'instance' };
@@ -151,22 +155,15 @@ class OneInForce implements InForce {
       // A guard that one cluster's part trips stops all of it; a cluster that is away does not.
       const guarded = planned.catalogs.find((each) => each.error?.code === 'guard_refused');
       if (guarded?.error !== undefined) throw guarded.error;
-      const applied = await this.bringIntoForce(next, planned, actor);
+      // On record and kept before it is acted on: a restart in the middle goes on from the new policy.
+      this.recordApply(actor, next.id, planned.policy.summary);
       this.options.store.putPolicy({
         snapshot: next.id,
         appliedAt: this.options.clock.now(),
         appliedBy: actor.principal,
         files: texts,
       });
-      this.options.audit.append({
-        kind: 'policy.apply',
-        principal: actor.principal,
-        credential: actor.credential,
-        decision: 'allow',
-        policyVersion: next.id,
-        summary: planned.policy.summary,
-      });
-      return applied;
+      return this.bringIntoForce(next, planned, actor);
     });
   }
 
@@ -186,15 +183,8 @@ class OneInForce implements InForce {
       this.armExpiry();
       if (next.id === this.snapshot.id && samePrincipals(next, this.snapshot)) return [];
       const planned = await this.planTo(next, this.snapshot.files);
+      this.recordApply(actor, next.id, `${why}: ${planned.policy.summary}`);
       const { catalogs } = await this.bringIntoForce(next, planned, actor);
-      this.options.audit.append({
-        kind: 'policy.apply',
-        principal: actor.principal,
-        credential: actor.credential,
-        decision: 'allow',
-        policyVersion: next.id,
-        summary: `${why}: ${planned.policy.summary}`,
-      });
       return catalogs;
     });
   }
@@ -239,19 +229,29 @@ class OneInForce implements InForce {
     if (this.timer !== undefined) clearTimeout(this.timer);
   }
 
+  /** @throws record_not_writable, and nothing changes */
+  private recordApply({ principal, credential }: Actor, policyVersion: string, summary: string): void {
+    const { audit } = this.options;
+    audit.append({ kind: 'policy.apply', principal, credential, decision: 'allow', policyVersion, summary });
+    audit.flush();
+  }
+
   /** Clusters first, then the doors: what was widened works at once, what was narrowed is already gone natively. */
   private async bringIntoForce(
     next: Snapshot,
     planned: FullPlan,
     actor: Actor,
   ): Promise<FullPlan & { readonly change: PolicyChange }> {
-    const catalogs = await Promise.all(planned.catalogs.map((each) => this.applyOne(each, next, actor)));
+    const applying = Promise.all(planned.catalogs.map((each) => this.applyOne(each, next, actor)));
+    // DDL may wait for a long reader, REVOKE and the doors never do: whoever lost something is out by then.
+    const narrows = planned.policy.shrunk.size > 0;
+    await (narrows ? Promise.race([applying, delay(patienceMs)]) : applying);
     const change: PolicyChange = { from: this.snapshot, to: next, plan: planned.policy };
     this.snapshot = next;
     this.options.lastGood.write(next.catalog);
     this.armExpiry();
     for (const listener of this.listeners) listener(change);
-    return { ...planned, catalogs, change };
+    return { ...planned, catalogs: await applying, change };
   }
 
   private async applyOne(each: CatalogPlan, next: Snapshot, actor: Actor): Promise<CatalogPlan> {

@@ -106,6 +106,32 @@ describe('plan and apply', () => {
     expect((await company.writ('policy', 'plan')).code).toBe(0);
   });
 
+  test('a long reader of a view that must change does not keep others connected: 57P01 within 2 s', async () => {
+    const reader = await company.admin();
+    await reader.query('begin');
+    await reader.query('select count(*) from writ_public.customers');
+    const omar = await company.connect('omar@acme.test', 'shop');
+    const ended = endOf(omar).then((code) => ({ code, at: Date.now() }));
+    const narrowed = sample
+      .replace(
+        'analysts: { members: [ana@acme.test, omar@acme.test, sam@acme.test] }',
+        'analysts: { members: [ana@acme.test, sam@acme.test] }',
+      )
+      .replace("left(value, 1) || '***@***'", "'***@***'");
+    writeFileSync(file, narrowed);
+    const sent = Date.now();
+    const applying = company.writ('policy', 'apply');
+    const { code, at } = await ended;
+    expect(code).toBe('57P01');
+    expect(at - sent).toBeLessThan(3_000); // 2 s, and what starting the CLI takes
+    await reader.query('rollback');
+    await reader.end();
+    await applying;
+    writeFileSync(file, sample);
+    expect((await company.writ('policy', 'apply')).code).toBe(0);
+    expect((await company.writ('sync', 'apply')).code).toBe(0);
+  });
+
   test('a policy that admits nobody is refused by the guard, and nothing changes anywhere', async () => {
     writeFileSync(file, 'kind: principals\n');
     const apply = await company.writ('policy', 'apply');
