@@ -7,7 +7,7 @@ import { openDatabase } from './open-database.ts';
 import { buildSnapshot, type CatalogContent, contentDigest, sortDiscovered } from './snapshot.ts';
 import { SqliteCredentials } from './sqlite-credentials.ts';
 import { SqlitePrincipals } from './sqlite-principals.ts';
-import type { Binding, CatalogStore, PolicyInForce, QuarantinedSubject } from './store.ts';
+import type { Binding, CatalogStore, PolicyInForce, PolicySource, QuarantinedSubject } from './store.ts';
 
 export interface SqliteStoreOptions {
   /** The database file, or `:memory:`. */
@@ -101,8 +101,9 @@ class SqliteStore implements CatalogStore {
   }
 
   putPolicy(policy: PolicyInForce): void {
-    const put = sql`INSERT INTO policy_in_force (snapshot, applied_at, applied_by, files) VALUES (?, ?, ?, ?)`;
-    this.#run(put, policy.snapshot, policy.appliedAt, policy.appliedBy, JSON.stringify(policy.files));
+    const put = sql`INSERT INTO policy_in_force (snapshot, applied_at, applied_by, files, source) VALUES (?, ?, ?, ?, ?)`;
+    const source = policy.source === undefined ? null : JSON.stringify(policy.source);
+    this.#run(put, policy.snapshot, policy.appliedAt, policy.appliedBy, JSON.stringify(policy.files), source);
   }
 
   policyInForce(): PolicyInForce | undefined {
@@ -123,6 +124,7 @@ class SqliteStore implements CatalogStore {
       appliedAt: Number(row['applied_at']),
       appliedBy: String(row['applied_by']) as PrincipalName,
       files: parseBody<PolicyInForce['files']>(row['files']),
+      ...(row['source'] === null ? {} : { source: parseBody<PolicySource>(row['source']) }),
     }));
   }
 
@@ -183,7 +185,7 @@ class SqliteStore implements CatalogStore {
     return this.#database.prepare(query.text);
   }
 
-  #run(query: Sql, ...values: readonly (string | number)[]): void {
+  #run(query: Sql, ...values: readonly (string | number | null)[]): void {
     this.#prepare(query).run(...values);
   }
 

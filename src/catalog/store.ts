@@ -16,12 +16,24 @@ export interface QuarantinedSubject {
   readonly firstSeen: number;
 }
 
+/** The commit that policy files were read from, and who vouched for it. */
+export interface PolicySource {
+  /** Path or URL, without credentials. */
+  readonly repository: string;
+  readonly ref: string;
+  readonly commit: string;
+  /** Names of the allowed-signers file: whoever signed the commits since the one before, approvers after them. */
+  readonly signers: readonly string[];
+}
+
 /** A policy that came into force: its files are kept, so that a restart and a question about the past find them. */
 export interface PolicyInForce {
   readonly snapshot: string;
   readonly appliedAt: number;
   readonly appliedBy: PrincipalName;
   readonly files: readonly { readonly path: string; readonly text: string }[];
+  /** Absent: applied by hand from a folder. */
+  readonly source?: PolicySource;
 }
 
 /**

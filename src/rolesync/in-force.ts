@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Actor, actingAs } from '../audit/acting.ts';
 import type { AuditLog } from '../audit/log-interface.ts';
 import type { CatalogInfo, CatalogSnapshot } from '../catalog/model.ts';
-import type { CatalogStore } from '../catalog/store.ts';
+import type { CatalogStore, PolicySource } from '../catalog/store.ts';
 import type { Cluster } from '../fleet/cluster.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { toWritError, WritError } from '../kernel/errors.ts';
@@ -41,6 +41,19 @@ export interface FullPlan {
   readonly pending: boolean;
 }
 
+/** Everything absent: the policy folder as it is now. */
+export interface ApplyRequest {
+  readonly files?: readonly PolicyFile[] | undefined;
+  /** The saved plan's: what it saw must still be so. */
+  readonly digest?: string | undefined;
+  /** The commit that the files were read from. */
+  readonly source?: PolicySource | undefined;
+}
+
+export interface Applied extends FullPlan {
+  readonly change: PolicyChange;
+}
+
 export interface PolicyInForceOptions {
   readonly store: CatalogStore;
   readonly clusters: ReadonlyMap<string, Cluster>;
@@ -57,11 +70,7 @@ export interface InForce {
   /** @throws invalid_policy when the files do not compile. */
   plan(files?: readonly PolicyFile[]): Promise<FullPlan>;
   /** @throws conflict when `digest` is given and anything differs from what the plan saw. */
-  apply(
-    actor: Actor,
-    files?: readonly PolicyFile[],
-    digest?: string,
-  ): Promise<FullPlan & { readonly change: PolicyChange }>;
+  apply(actor: Actor, request?: ApplyRequest): Promise<Applied>;
   /** What `refresh` would bring into force, against this catalog; nothing changes. @throws invalid_policy */
   preview(catalog: CatalogSnapshot): Promise<Snapshot>;
   /**
@@ -136,11 +145,7 @@ class OneInForce implements InForce {
     return this.planTo(await compileOrThrow(this.options, texts), texts);
   }
 
-  apply(
-    actor: Actor,
-    files?: readonly PolicyFile[],
-    digest?: string,
-  ): Promise<FullPlan & { readonly change: PolicyChange }> {
+  apply(actor: Actor, { files, digest, source }: ApplyRequest = {}): Promise<Applied> {
     return this.alone(async () => {
       const texts = files ?? (await this.options.loadFiles());
       const next = await compileOrThrow(this.options, texts);
@@ -162,6 +167,7 @@ class OneInForce implements InForce {
         appliedAt: this.options.clock.now(),
         appliedBy: actor.principal,
         files: texts,
+        ...(source === undefined ? {} : { source }),
       });
       return this.bringIntoForce(next, planned, actor);
     });
@@ -237,11 +243,7 @@ class OneInForce implements InForce {
   }
 
   /** Clusters first, then the doors: what was widened works at once, what was narrowed is already gone natively. */
-  private async bringIntoForce(
-    next: Snapshot,
-    planned: FullPlan,
-    actor: Actor,
-  ): Promise<FullPlan & { readonly change: PolicyChange }> {
+  private async bringIntoForce(next: Snapshot, planned: FullPlan, actor: Actor): Promise<Applied> {
     const applying = Promise.all(planned.catalogs.map((each) => this.applyOne(each, next, actor)));
     // DDL may wait for a long reader, REVOKE and the doors never do: whoever lost something is out by then.
     const narrows = planned.policy.shrunk.size > 0;

@@ -252,7 +252,8 @@ function policyContract(store: () => CatalogStore): void {
       appliedBy: ana,
       files: [{ path: 'p.yaml', text: 'kind: grants' }],
     };
-    const second = { ...first, snapshot: 'b', appliedAt: 1 };
+    const source = { repository: '/srv/policy', ref: 'main', commit: 'c0ffee', signers: [ana] };
+    const second = { ...first, snapshot: 'b', appliedAt: 1, source };
     store().putPolicy(first);
     store().putPolicy(second);
     store().putPolicy(first);

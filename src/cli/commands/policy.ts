@@ -1,22 +1,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { toWritError, WritError } from '../../kernel/errors.ts';
-import { policyJsonSchema } from '../../policy/json-schema.ts';
-import { loadPolicyFiles } from '../../policy/load.ts';
+import { WritError } from '../../kernel/errors.ts';
 import type { PolicyFile } from '../../policy/model.ts';
 import { action, type CliContext, type Connection, clientCommand } from '../context.ts';
 import { type Answer, plural } from '../output.ts';
-
-interface FindingValue {
-  readonly severity: string;
-  readonly rule: string;
-  readonly message: string;
-  readonly path: string;
-  readonly line: number;
-  readonly column: number;
-  readonly hint?: string;
-}
+import { type FolderOptions, filesOf, policyFileCommands, withFolder } from './policy-files.ts';
+import { policyQuestionCommands } from './policy-questions.ts';
 
 export interface PlanValue {
   readonly from?: string;
@@ -43,106 +33,33 @@ export interface ClusterPlanValue {
   readonly error?: string;
 }
 
-interface PolicyOptions {
-  readonly policies?: string;
+interface PlanOptions extends FolderOptions {
   readonly out?: string;
 }
 
-/** lint, plan, apply, explain, who-can, schema. */
+/** Everything under `writ policy`. */
 export function policyCommands(program: Command, context: CliContext): void {
   const policy = program
     .command('policy')
     .description('the policy: files in git, compiled into every engine');
-  const withFolder = (command: Command) =>
-    command.option('--policies <folder>', "files to use instead of the instance's own folder");
-  withFolder(clientCommand(policy, 'lint', 'check the files; exit 1 on findings')).action(
-    action<[], PolicyOptions>(context, (connection, options) => lint(context, connection, options)),
-  );
+  policyFileCommands(policy, context);
+  policyChangeCommands(policy, context);
+  policyQuestionCommands(policy, context);
+}
+
+/** plan, apply. */
+function policyChangeCommands(policy: Command, context: CliContext): void {
   withFolder(
     clientCommand(policy, 'plan', 'say who gains and loses what; exit 2 when something would change'),
   )
     .option('--out <file>', 'save the plan for `policy apply FILE`')
-    .action(action<[], PolicyOptions>(context, plan));
+    .action(action<[], PlanOptions>(context, plan));
   withFolder(clientCommand(policy, 'apply [plan]', 'bring the policy into force')).action(
-    action<[string | undefined], PolicyOptions>(context, apply),
+    action<[string | undefined], FolderOptions>(context, apply),
   );
-  clientCommand(policy, 'explain <principal> <privilege> <securable>', 'why somebody may or may not').action(
-    action<[string, string, string], object>(
-      context,
-      async ({ api }, _options, principal, privilege, securable) => {
-        const value = await api.call<{ effect: string; text: string }>('POST', '/api/v1/policy/explain', {
-          principal,
-          privilege,
-          securable,
-        });
-        return { value, text: value.text, exit: value.effect === 'allow' ? 0 : 1 };
-      },
-    ),
-  );
-  clientCommand(policy, 'who-can <privilege> <securable>', 'everybody who may').action(
-    action<[string, string], object>(context, async ({ api }, _options, privilege, securable) => {
-      const value = await api.call<{ principals: string[] }>('POST', '/api/v1/policy/who-can', {
-        privilege,
-        securable,
-      });
-      return { value, text: value.principals.join('\n') };
-    }),
-  );
-  policy
-    .command('schema')
-    .description('print the JSON Schema of policy files, for editors')
-    .action(() => context.print(JSON.stringify(policyJsonSchema(), null, 2)));
 }
 
-async function lint(context: CliContext, connection: Connection, options: PolicyOptions): Promise<Answer> {
-  const value = (await lintThere(connection, options)) ?? (await lintHere(context, options));
-  const lines = value.findings.map(
-    (f) =>
-      `${f.path}:${f.line}:${f.column} ${f.severity} ${f.rule} ${f.message}${f.hint === undefined ? '' : `\n    ${f.hint}`}`,
-  );
-  return {
-    value,
-    text: lines.length === 0 ? 'no findings' : lines.join('\n'),
-    exit: lines.length === 0 ? 0 : 1,
-  };
-}
-
-/** @returns undefined when no instance runs that could say. */
-async function lintThere(
-  connection: Connection,
-  options: PolicyOptions,
-): Promise<{ findings: readonly FindingValue[] } | undefined> {
-  const files = await filesOf(options);
-  if (connection.server !== undefined) return connection.api.call('POST', '/api/v1/policy/lint', files);
-  try {
-    connection.endpoints();
-  } catch (thrown) {
-    if (toWritError(thrown).code === 'not_found') return undefined;
-    throw thrown;
-  }
-  try {
-    return await connection.api.call('POST', '/api/v1/policy/lint', files);
-  } catch (thrown) {
-    if (toWritError(thrown).code === 'unreachable') return undefined;
-    throw thrown;
-  }
-}
-
-async function lintHere(
-  context: CliContext,
-  options: PolicyOptions,
-): Promise<{ findings: readonly FindingValue[] }> {
-  const files = await loadPolicyFiles(options.policies ?? context.policies);
-  // Loaded only here: the compiler is big, and most commands need none.
-  const { lintOffline } = await import('../../policy/lint-offline.ts');
-  const findings = await lintOffline(files, Date.now());
-  context.printError(
-    'writ: no instance runs, so names of catalogs, tables and columns were not checked; the rest was',
-  );
-  return { findings };
-}
-
-async function plan({ api }: Connection, options: PolicyOptions): Promise<Answer> {
+async function plan({ api }: Connection, options: PlanOptions): Promise<Answer> {
   const value = await api.call<PlanValue>('POST', '/api/v1/policy/plan', await filesOf(options));
   if (options.out !== undefined) writeFileSync(options.out, JSON.stringify(value, null, 2));
   return { value, text: formatPlan(value), exit: value.pending ? 2 : 0 };
@@ -150,7 +67,7 @@ async function plan({ api }: Connection, options: PolicyOptions): Promise<Answer
 
 async function apply(
   { api }: Connection,
-  options: PolicyOptions,
+  options: FolderOptions,
   saved: string | undefined,
 ): Promise<Answer> {
   const body = saved === undefined ? await filesOf(options) : readPlan(saved);
@@ -193,10 +110,6 @@ export function formatClusterPlan(cluster: ClusterPlanValue): string[] {
     lines.push(`  ${operation.words}`, ...operation.sql.split('\n').map((line) => `      ${line}`));
   }
   return lines;
-}
-
-async function filesOf(options: PolicyOptions): Promise<object> {
-  return options.policies === undefined ? {} : { files: await loadPolicyFiles(options.policies) };
 }
 
 /** What a plan must have to be applied. */
