@@ -20,6 +20,7 @@ export interface InstanceConfig {
     readonly issuer: string;
     readonly audience: string;
     readonly formerly?: readonly string[];
+    readonly groupsClaim?: string;
   }[];
   readonly tls: { readonly certificate: string; readonly key: string };
   /** Plaintext from loopback addresses (`writ dev` only). */

@@ -25,6 +25,7 @@ export interface SyncTarget {
   readonly cluster: Cluster;
   readonly catalog: CatalogInfo;
   readonly snapshot: Snapshot;
+  readonly limits?: Partial<GuardLimits> | undefined;
 }
 
 export interface PlannedOperation {
@@ -43,7 +44,6 @@ export interface ClusterPlan {
 
 export interface ApplyOptions extends SyncTarget {
   readonly audit: AuditLog;
-  readonly limits?: Partial<GuardLimits>;
   /** Apply only if what is observed is what the plan saw. */
   readonly digest?: string;
 }
@@ -53,7 +53,7 @@ export async function planCluster(target: SyncTarget): Promise<ClusterPlan> {
   await loadModule();
   return target.cluster.withAdmin(databaseOf(target.catalog), async (connection) => {
     const { observed, desired, operations, notEnforced } = await compare(connection, target);
-    guard(operations, observed, desired);
+    guard(operations, observed, desired, { ...defaultLimits, ...target.limits });
     return asPlan(observed, operations, notEnforced);
   });
 }
