@@ -77,7 +77,7 @@ function checkPrivilege(
         : grantableWhere(value);
     findings.error('wrong-level', at, `${value} is granted on ${where}, not on ${here}`);
   } else if (level === 'table' && value === 'REFRESH' && kind !== 'MATERIALIZED_VIEW')
-    findings.error('wrong-level', at, `REFRESH is granted on materialized views, not on ${here}`);
+    findings.error('wrong-level', at, `${value} is granted on materialized views, not on ${here}`);
   else if (level === 'table' && value === 'MODIFY' && isView(catalog, on))
     findings.warning('modify-on-view', at, `${on} is a view: MODIFY on it gives nothing`);
 }
