@@ -38,12 +38,14 @@ export class Membership {
   /** Member (principal or group) → groups that list it. */
   readonly #direct = new Map<string, GroupName[]>();
   readonly #named: ReadonlySet<string>;
+  readonly #groups: ReadonlySet<string>;
   readonly #classes = new Map<string, PrincipalClass>();
   readonly #classOf = new Map<PrincipalName, PrincipalClass>();
 
   /** `named`: principals that rules name, whose class is their own. `claims`: memberships beside the files'. */
   constructor(groups: readonly GroupEntry[], named: ReadonlySet<string>, claims: Claims = new Map()) {
     this.#named = named;
+    this.#groups = new Set(groups.map((group) => group.name.value));
     for (const group of groups)
       for (const member of group.members) this.#list(member.value, group.name.value);
     for (const [principal, claimed] of claims) for (const group of claimed) this.#list(principal, group);
@@ -58,8 +60,10 @@ export class Membership {
   classOf(principal: PrincipalName): PrincipalClass {
     const known = this.#classOf.get(principal);
     if (known !== undefined) return known;
-    const direct = (this.#direct.get(principal) ?? []).toSorted();
-    const name = this.#named.has(principal) ? principal : undefined;
+    // A group may be called by a mail address: whoever signs in by that address is not the group.
+    const isGroup = this.#groups.has(principal);
+    const direct = isGroup ? [] : (this.#direct.get(principal) ?? []).toSorted();
+    const name = !isGroup && this.#named.has(principal) ? principal : undefined;
     const key = JSON.stringify([name ?? null, direct]);
     const found = this.#classes.get(key) ?? this.#close(name, direct);
     this.#classes.set(key, found);

@@ -8,6 +8,7 @@ import {
   type Effect,
   type Leaning,
   leaningOf,
+  opensUp,
   privilegeEffects,
   rowEffects,
   shrinks,
@@ -134,7 +135,7 @@ function widenedOf(all: readonly SharedEffects[], { catalog }: Snapshot): readon
   const people = new Map<string, { kind: Widened['kind']; on: SecurableName; who: Set<PrincipalName> }>();
   for (const { principals, on, effects } of all)
     for (const effect of effects) {
-      if ((effect.kind !== 'mask' && effect.kind !== 'filter') || leaningOf(effect) !== 'gain') continue;
+      if ((effect.kind !== 'mask' && effect.kind !== 'filter') || !opensUp(effect)) continue;
       if (effect.kind === 'filter' && (catalog.tables.get(on)?.reads ?? []).length > 0) continue;
       const [kind, what] =
         effect.kind === 'mask' ? (['column', effect.column] as const) : (['table', on] as const);

@@ -41,6 +41,8 @@ export interface FullPlan {
   /** Binds a saved plan to the policy in force, the new policy and what was seen in every cluster. */
   readonly digest: string;
   readonly pending: boolean;
+  /** Why an apply would be refused unless it is accepted. */
+  readonly guard: WritError | undefined;
 }
 
 /** Everything absent: the policy folder as it is now. */
@@ -356,7 +358,17 @@ class OneInForce implements InForce {
     for (const each of catalogs) hash.update(`${each.catalog} ${each.plan?.digest ?? each.error?.message}\n`);
     const pending =
       next.id !== this.snapshot.id || catalogs.some((each) => (each.plan?.operations.length ?? 0) > 0);
-    return { policy, catalogs, files, digest: hash.digest('hex'), pending };
+    const guard = this.guardOf(policy);
+    return { policy, catalogs, files, digest: hash.digest('hex'), pending, guard };
+  }
+
+  private guardOf({ widened }: PolicyPlan): WritError | undefined {
+    try {
+      guardWidened(widened, {}, this.options.guards?.maxWidened);
+      return undefined;
+    } catch (thrown) {
+      return toWritError(thrown);
+    }
   }
 
   private compile(files: readonly PolicyFile[]) {

@@ -72,6 +72,9 @@ function planValue(plan: FullPlan): object {
     digest: plan.digest,
     changes: plan.policy.changes,
     widened: plan.policy.widened,
+    ...(plan.guard === undefined
+      ? {}
+      : { guard: { message: plan.guard.message, detail: plan.guard.detail, hint: plan.guard.hint } }),
     clusters: plan.catalogs.map(catalogPlanValue),
     files: plan.files,
   };

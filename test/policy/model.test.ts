@@ -196,6 +196,27 @@ cases('ALICE@X.IO is alice@x.io', 'ALICE@X.IO', deep, [
   ['SELECT', salaries, 'allow', 'SELECT on finance.hr granted to analysts'],
 ]);
 
+const mailing = `
+kind: principals
+groups: { list@x.io: { members: [lisa@x.io] }, outer: { members: [list@x.io] } }
+`;
+const toList = grants(
+  'on: finance, to: [list@x.io], privileges: [USE CATALOG, USE SCHEMA]',
+  'on: finance, to: outer, privileges: SELECT',
+);
+cases(
+  'lisa, in the group that is called list@x.io',
+  'lisa@x.io',
+  [mailing, toList],
+  [['SELECT', salaries, 'allow', 'SELECT on finance granted to outer (through list@x.io)']],
+);
+cases(
+  'whoever signs in as list@x.io is not the group of that name',
+  'list@x.io',
+  [mailing, toList],
+  [['SELECT', salaries, 'deny', 'no USE CATALOG on finance']],
+);
+
 const everybody = [
   grants("on: finance, to: [all users], privileges: [USE CATALOG, USE SCHEMA, SELECT], comment: 'open'"),
 ];

@@ -46,6 +46,18 @@ describe('a guard on what one apply widens', () => {
     expect((await widen(26)).policy.widened).toHaveLength(26);
   });
 
+  test('a plan says so beforehand', async () => {
+    const { inForce, files } = await rule(policy('all users'), { tables });
+    expect((await inForce.plan(files(policy('bob@acme.test')))).guard?.message).toMatch(/the limit is 20/);
+    expect((await inForce.plan()).guard).toBeUndefined();
+  });
+
+  test('a mask that is the value, and a filter that is true, count as gone', async () => {
+    const { inForce, files } = await rule(policy('all users'), { tables });
+    const open = policy('all users').replace(`"'***'"`, 'value').replace(`"e = 'x'"`, '"true"');
+    await expect(inForce.apply(pat, { files: files(open) })).rejects.toThrow(/^26 columns or tables/);
+  });
+
   test('the limit is a setting; masking more is never refused', async () => {
     const { inForce, apply } = await rule(policy('all users'), { tables, guards: { maxWidened: 26 } });
     await apply(policy('bob@acme.test'));

@@ -21,6 +21,8 @@ export interface PlanValue {
     loses: string[];
     changes?: string[];
   }[];
+  /** Why `policy apply` would refuse it, and how it is accepted. */
+  readonly guard?: { readonly message: string; readonly detail?: string; readonly hint?: string };
   readonly clusters: readonly ClusterPlanValue[];
   readonly files: readonly PolicyFile[];
 }
@@ -107,6 +109,14 @@ function readAccept(text: string): object {
 /** Words of access first, then what is not enforced and why, then the SQL beneath. */
 export function formatPlan(value: PlanValue): string {
   const lines = [value.summary];
+  if (value.guard !== undefined)
+    lines.push(
+      ...[
+        `apply would be refused: ${value.guard.message}`,
+        value.guard.detail ?? '',
+        value.guard.hint ?? '',
+      ].filter((line) => line !== ''),
+    );
   for (const change of value.changes) {
     const parts = [
       change.gains.length > 0 ? `gains ${change.gains.join(', ')}` : '',
