@@ -24,6 +24,14 @@ export const defaultLimits: GuardLimits = {
   allowEmpty: false,
 };
 
+/** Limits as configured; what is not said is the default. */
+export type GuardSettings = { readonly [K in keyof GuardLimits]?: GuardLimits[K] | undefined };
+
+export function limitsOf(settings: GuardSettings = {}): GuardLimits {
+  const given = Object.entries(settings).filter(([, value]) => value !== undefined);
+  return { ...defaultLimits, ...Object.fromEntries(given) };
+}
+
 /** @throws guard_refused with the limit and what would have been done */
 export function guard(
   operations: readonly PlanOperation[],

@@ -12,7 +12,7 @@ import type { SecurableName } from '../kernel/securable-name.ts';
 import type { Finding, PolicyFile, PolicyPlan, Snapshot } from '../policy/model.ts';
 import { planPolicy } from '../policy/plan.ts';
 import type { ClusterLabels } from '../policy/rules.ts';
-import { type Acceptance, type GuardLimits, guardWidened } from './guard.ts';
+import { type Acceptance, type GuardSettings, guardWidened, limitsOf } from './guard.ts';
 import { type Brought, compileInputs, inputsNow, keep, type Occasion } from './kept.ts';
 import type { LastGoodCatalog } from './last-good-catalog.ts';
 import { applyCluster, type ClusterPlan, planCluster } from './reconcile.ts';
@@ -70,11 +70,13 @@ export interface PolicyInForceOptions {
   readonly loadFiles: () => Promise<readonly PolicyFile[]>;
   /** Of the clusters, for `clusters:` in the files. */
   readonly labels?: ClusterLabels | undefined;
-  readonly guards?: Partial<GuardLimits> | undefined;
+  readonly guards?: GuardSettings | undefined;
 }
 
 export interface InForce {
   current(): Snapshot;
+  /** What guards of this instance allow. */
+  readonly limits: GuardSettings | undefined;
   lint(files?: readonly PolicyFile[]): Promise<readonly Finding[]>;
   /** @throws invalid_policy when the files do not compile. */
   plan(files?: readonly PolicyFile[]): Promise<FullPlan>;
@@ -157,8 +159,11 @@ class OneInForce implements InForce {
   private last: Promise<unknown> = Promise.resolve();
   private timer: NodeJS.Timeout | undefined;
 
+  readonly limits: GuardSettings | undefined;
+
   constructor(options: PolicyInForceOptions, snapshot: Snapshot) {
     this.options = options;
+    this.limits = options.guards;
     this.snapshot = snapshot;
   }
 
@@ -196,7 +201,7 @@ class OneInForce implements InForce {
       // A guard that one cluster's part trips stops all of it; a cluster that is away does not.
       const guarded = planned.catalogs.find((each) => each.error?.code === 'guard_refused');
       if (guarded?.error !== undefined) throw guarded.error;
-      guardWidened(planned.policy.widened, accept, this.options.guards?.maxWidened);
+      guardWidened(planned.policy.widened, accept, limitsOf(this.limits).maxWidened);
       // On record and kept before it is acted on: a restart in the middle goes on from the new policy.
       this.recordApply(actor, next.id, planned.policy.summary);
       const at = this.options.clock.now();
@@ -342,7 +347,7 @@ class OneInForce implements InForce {
           cluster,
           catalog: info,
           snapshot: next,
-          limits: this.options.guards,
+          limits: this.limits,
           audit: actingAs(this.options.audit, actor),
         }),
       };
@@ -353,7 +358,7 @@ class OneInForce implements InForce {
 
   private async planTo(next: Snapshot, files: readonly PolicyFile[]): Promise<FullPlan> {
     const policy = planPolicy(this.snapshot, next);
-    const catalogs = await planCatalogs(this.options.clusters, next, this.options.guards);
+    const catalogs = await planCatalogs(this.options.clusters, next, this.limits);
     const hash = createHash('sha256').update(`${this.snapshot.id}\n${next.id}\n`);
     for (const each of catalogs) hash.update(`${each.catalog} ${each.plan?.digest ?? each.error?.message}\n`);
     const pending =
@@ -364,7 +369,7 @@ class OneInForce implements InForce {
 
   private guardOf({ widened }: PolicyPlan): WritError | undefined {
     try {
-      guardWidened(widened, {}, this.options.guards?.maxWidened);
+      guardWidened(widened, {}, limitsOf(this.limits).maxWidened);
       return undefined;
     } catch (thrown) {
       return toWritError(thrown);
@@ -387,7 +392,7 @@ class OneInForce implements InForce {
 export async function planCatalogs(
   clusters: ReadonlyMap<string, Cluster>,
   snapshot: Snapshot,
-  limits?: Partial<GuardLimits>,
+  limits?: GuardSettings,
 ): Promise<readonly CatalogPlan[]> {
   return Promise.all(
     postgresCatalogs(snapshot).map(async (info): Promise<CatalogPlan> => {

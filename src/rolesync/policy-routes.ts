@@ -53,7 +53,7 @@ export function policyRoutes({ inForce, past, sessionsEnded }: PolicyRouteOption
         const before = sessionsEnded();
         const applied = await inForce.apply(caller, input);
         return {
-          ...planValue(applied),
+          ...planValue({ ...applied, guard: undefined }),
           sessionsEnded: sessionsEnded() - before,
           partial: applied.catalogs.some((each) => each.error !== undefined),
         };

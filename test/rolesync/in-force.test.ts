@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { parsePrincipalName } from '../../src/kernel/principal.ts';
 import { parseSecurableName as name } from '../../src/kernel/securable-name.ts';
+import { defaultLimits, limitsOf } from '../../src/rolesync/guard.ts';
 import { pat, rule } from './in-force-fixture.ts';
 
 const ana = parsePrincipalName('ana@acme.test');
@@ -65,6 +66,10 @@ describe('a guard on what one apply widens', () => {
     await apply(policy('all users'));
     expect(inForce.current().boundRules(ana, name('lake.s.t0')).exemptFromAll).toBe(false);
   });
+});
+
+test('a limit that is configured as nothing is the default', () => {
+  expect(limitsOf({ maxRevokes: undefined, maxWidened: 3 })).toEqual({ ...defaultLimits, maxWidened: 3 });
 });
 
 describe('a saved plan', () => {

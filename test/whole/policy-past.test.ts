@@ -21,6 +21,30 @@ afterAll(async () => {
   rmSync(policies, { recursive: true, force: true });
 });
 
+describe('what one apply widens', () => {
+  const open = sample.replace(/match: \{ value: \{ pii: email \} \}, to: \[all users\]/, (found) =>
+    found.replace('all users', 'nina@acme.test'),
+  );
+  const accepted = (...args: string[]) => company.writ('policy', 'apply', ...args);
+
+  test('an acceptance names the number that was seen', async () => {
+    writeFileSync(file, open);
+    const { stdout } = await company.writ('policy', 'plan', '--json');
+    expect((JSON.parse(stdout) as { widened: object[] }).widened).toEqual([
+      { kind: 'column', on: 'lake.sales.orders_history.customer_email', people: 2 },
+      { kind: 'column', on: 'shop.public.customers.email', people: 2 },
+    ]);
+    expect(await accepted('--accept', 'widened=1')).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/2 columns or tables lose a mask or row filter, accepted were 1/),
+    });
+    expect(await accepted('--accept', 'everything')).toMatchObject({ code: 64 });
+    expect((await accepted('--accept', 'widened=2')).code).toBe(0);
+    writeFileSync(file, sample);
+    expect((await accepted()).code).toBe(0);
+  });
+});
+
 describe('questions to the past', () => {
   let then: string;
   const narrowed = sample.replace('[ana@acme.test, omar@acme.test, sam@acme.test] }', '[ana@acme.test] }');
