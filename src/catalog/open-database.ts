@@ -4,7 +4,7 @@ import Database from 'better-sqlite3';
 import { WritError } from '../kernel/errors.ts';
 
 /** One script per version: version n is reached by running script n - 1 on version n - 1. Never edited, only added to. */
-const migrations = ['./schema.sql', './policy-source.sql'] as const;
+const migrations = ['./schema.sql', './policy-source.sql', './kept-snapshots.sql'] as const;
 
 /**
  * Opens the store's file for its owner only (0600; the journal beside it takes the same mode) and brings it up to date.

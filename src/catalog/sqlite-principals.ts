@@ -70,6 +70,8 @@ export class SqlitePrincipals {
       const row = this.#database.prepare(one.text).get(issuer, subject) as QuarantineRow | undefined;
       if (row === undefined) return false;
       this.#database.prepare(sql`DELETE FROM principal WHERE name = ?`.text).run(row.name);
+      // What the one before claimed is not the next one's.
+      this.#database.prepare(sql`DELETE FROM claimed_groups WHERE principal = ?`.text).run(row.name);
       this.#insert.run(issuer, subject, row.name, row.email, now);
       this.#release(issuer, subject);
       return true;

@@ -6,8 +6,19 @@ import type { BoundPrincipal, CatalogInfo, CatalogSnapshot, CredentialRecord, Di
 import { openDatabase } from './open-database.ts';
 import { buildSnapshot, type CatalogContent, contentDigest, sortDiscovered } from './snapshot.ts';
 import { SqliteCredentials } from './sqlite-credentials.ts';
+import { SqliteKept } from './sqlite-kept.ts';
 import { SqlitePrincipals } from './sqlite-principals.ts';
-import type { Binding, CatalogStore, PolicyInForce, PolicySource, QuarantinedSubject } from './store.ts';
+import type {
+  Binding,
+  CatalogStore,
+  ClaimedGroups,
+  KeptInputs,
+  KeptMoment,
+  NewKept,
+  PolicyInForce,
+  PolicySource,
+  QuarantinedSubject,
+} from './store.ts';
 
 export interface SqliteStoreOptions {
   /** The database file, or `:memory:`. */
@@ -23,12 +34,14 @@ class SqliteStore implements CatalogStore {
   readonly #database: Database.Database;
   readonly #principals: SqlitePrincipals;
   readonly #credentials: SqliteCredentials;
+  readonly #kept: SqliteKept;
   #cached: { readonly snapshot: CatalogSnapshot; readonly version: unknown } | undefined;
 
   constructor(database: Database.Database) {
     this.#database = database;
     this.#principals = new SqlitePrincipals(database);
     this.#credentials = new SqliteCredentials(database);
+    this.#kept = new SqliteKept(database);
   }
 
   putCatalog(catalog: CatalogInfo): void {
@@ -112,6 +125,38 @@ class SqliteStore implements CatalogStore {
 
   policies(): readonly PolicyInForce[] {
     return this.#policies(sql`SELECT * FROM policy_in_force ORDER BY number`);
+  }
+
+  keepSnapshot(kept: NewKept): number {
+    return this.#kept.keep(kept);
+  }
+
+  keptBegins(number: number, since: number): void {
+    this.#kept.begins(number, since);
+  }
+
+  keptAt(moment?: number): KeptMoment | undefined {
+    return this.#kept.at(moment);
+  }
+
+  firstKept(): number | undefined {
+    return this.#kept.first();
+  }
+
+  keptInputs(number: number): KeptInputs {
+    return this.#kept.inputs(number);
+  }
+
+  putClaimedGroups(principal: PrincipalName, groups: readonly string[], issuedAt: number): void {
+    this.#kept.claim(principal, groups, issuedAt);
+  }
+
+  claimedGroups(): readonly ClaimedGroups[] {
+    return this.#kept.claimed();
+  }
+
+  claimedGroupsOf(principal: PrincipalName): ClaimedGroups | undefined {
+    return this.#kept.claimedBy(principal);
   }
 
   close(): void {

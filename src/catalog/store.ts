@@ -1,4 +1,4 @@
-import type { PrincipalName } from '../kernel/principal.ts';
+import type { GroupName, PrincipalName } from '../kernel/principal.ts';
 import type { SecurableName } from '../kernel/securable-name.ts';
 import type { BoundPrincipal, CatalogInfo, CatalogSnapshot, CredentialRecord, Discovered } from './model.ts';
 
@@ -36,6 +36,41 @@ export interface PolicyInForce {
   readonly source?: PolicySource;
 }
 
+/** Everything that a snapshot is compiled from but the moment. */
+export interface KeptInputs {
+  readonly files: readonly { readonly path: string; readonly text: string }[];
+  readonly catalog: CatalogSnapshot;
+  /** Principals that had signed in. */
+  readonly known: readonly PrincipalName[];
+  readonly claimed: readonly (readonly [PrincipalName, readonly GroupName[]])[];
+  /** Cluster → label → value. */
+  readonly labels: readonly (readonly [string, readonly (readonly [string, string])[]])[];
+}
+
+/** One moment from which on a snapshot was in force. Times in ms since the epoch. */
+export interface KeptMoment {
+  readonly number: number;
+  readonly snapshot: string;
+  readonly since: number;
+  /** Absent: it is in force now. */
+  readonly until?: number;
+  /** The moment that expiry was held against. */
+  readonly compiledAt: number;
+  readonly appliedBy: PrincipalName;
+  /** `policy apply`, or what else changed the meaning of the files: a discovery, an expiry, a sign-in. */
+  readonly why: string;
+  readonly source?: PolicySource;
+}
+
+export type NewKept = Omit<KeptMoment, 'number' | 'until'> & { readonly inputs: KeptInputs };
+
+/** What the latest sign-in of a principal claims. `issuedAt`: the token's, in seconds. */
+export interface ClaimedGroups {
+  readonly principal: PrincipalName;
+  readonly groups: readonly string[];
+  readonly issuedAt: number;
+}
+
 /**
  * What exists and who is who. One interface; SQLite behind it here, Postgres later. Every implementation is held to
  * `test/catalog/store-contract.ts`. Calls are synchronous for SQLite's sake only where they are on no hot path.
@@ -70,6 +105,25 @@ export interface CatalogStore {
   putPolicy(policy: PolicyInForce): void;
   policyInForce(): PolicyInForce | undefined;
   policies(): readonly PolicyInForce[];
+
+  /** Keeps what a snapshot was compiled from; each text once. @returns its number, for `keptBegins` */
+  keepSnapshot(kept: NewKept): number;
+  /** The moment at which it really came into force. */
+  keptBegins(number: number, since: number): void;
+  /** What was in force at a moment (ms), or is now; undefined before the first. */
+  keptAt(moment?: number): KeptMoment | undefined;
+  /** Since when there are answers (ms). */
+  firstKept(): number | undefined;
+  /** @throws conflict when what was kept is not what its hashes say */
+  keptInputs(number: number): KeptInputs;
+
+  /**
+   * The groups of a sign-in. Those of an earlier one (an older token, once more) count for nothing; of two that were
+   * issued in the same second only what both claim counts, since nobody knows which was later.
+   */
+  putClaimedGroups(principal: PrincipalName, groups: readonly string[], issuedAt: number): void;
+  claimedGroups(): readonly ClaimedGroups[];
+  claimedGroupsOf(principal: PrincipalName): ClaimedGroups | undefined;
 
   close(): void;
 }

@@ -69,6 +69,14 @@ const listenSchema = z.strictObject({
     .prefault({}),
 });
 
+const guardsSchema = z
+  .strictObject({
+    maxRevokes: z.int().min(0).optional().describe('Rights taken away in one database.'),
+    maxDroppedRoles: z.int().min(0).optional().describe('Roles dropped in one database.'),
+    maxWidened: z.int().min(0).optional().describe('Columns that lose a mask, and tables a row filter.'),
+  })
+  .describe('The most that one `policy apply` does without an explicit acceptance.');
+
 export const writYamlSchema = z
   .strictObject({
     clusters: z.record(nameSchema, clusterSchema).default({}),
@@ -77,7 +85,10 @@ export const writYamlSchema = z
     listen: listenSchema.prefault({}),
     store: storeSchema.default({ kind: 'sqlite', path: 'catalog.sqlite' }),
     audit: auditSchema.prefault({}),
-    policy: z.strictObject({ source: z.string().min(1).describe('Folder of policy files.') }),
+    policy: z.strictObject({
+      source: z.string().min(1).describe('Folder of policy files.'),
+      guards: guardsSchema.optional(),
+    }),
   })
   .check((context) => {
     for (const [name, catalog] of Object.entries(context.value.catalogs)) {

@@ -35,6 +35,7 @@ import {
   openPaths,
 } from '../rolesync/doctor-routes.ts';
 import type { InForce } from '../rolesync/in-force.ts';
+import { openPast } from '../rolesync/past.ts';
 import { policyRoutes } from '../rolesync/policy-routes.ts';
 import { syncRoutes } from '../rolesync/sync-routes.ts';
 import type { Closer, InstanceConfig } from './parts.ts';
@@ -98,6 +99,7 @@ function authenticatorOf({ config, store, clock, audit, inForce, operatorToken }
     clock,
     audit,
     snapshot: () => inForce.current(),
+    onClaims: (principal, groups, issuedAt) => inForce.claimGroups(principal, groups, issuedAt),
     operatorToken,
     allowLoopbackHttp: config.allowPlaintextLoopback,
   });
@@ -169,28 +171,33 @@ function endShrunkSessions(
   logins: GatewayLogins,
 ): () => number {
   let ended = 0;
-  inForce.onChange(({ plan }) => {
+  inForce.onChange(async ({ plan }) => {
+    const ending: Promise<unknown>[] = [];
     ended += door.sessions.endWhere(
       (session) => plan.shrunk.has(session.principal),
       'your rights changed; connect again',
     );
     for (const principal of plan.shrunk) {
-      logins
+      const gone = logins
         .terminate(principal)
         .catch((error: unknown) =>
           logger.warn({ error: String(error) }, 'a backend could not be terminated'),
         );
+      ending.push(gone);
       for (const credential of store.credentials({ principal, live: clock.now() })) {
         if (credential.login === undefined) continue;
         const may = inForce.current().decide(principal, 'USE CATALOG', credential.catalog).effect === 'allow';
         const end = may
           ? direct.terminate(credential.login, credential.catalog)
           : endDirect({ store, direct, clock }, credential, credential.login);
-        end.catch((error: unknown) =>
-          logger.warn({ error: String(error) }, 'a direct session could not be ended'),
+        ending.push(
+          end.catch((error: unknown) =>
+            logger.warn({ error: String(error) }, 'a direct session could not be ended'),
+          ),
         );
       }
     }
+    await Promise.all(ending);
   });
   return () => ended;
 }
@@ -213,7 +220,7 @@ interface RouteParts extends DoorsOptions {
 }
 
 function allRoutes(parts: RouteParts): readonly Route[] {
-  const { inForce, clusters, audit, discover, door, doctors, engine, clock } = parts;
+  const { inForce, clusters, audit, discover, door, doctors, engine, clock, store } = parts;
   const currentSnapshot = () => inForce.current();
   const sessions = () =>
     door.sessions.list().map((session) => ({
@@ -228,7 +235,7 @@ function allRoutes(parts: RouteParts): readonly Route[] {
     }));
   return [
     ...healthRoutes({ audit, currentSnapshot, sessions: () => door.sessions.size }),
-    ...policyRoutes({ inForce, sessionsEnded: parts.ended }),
+    ...policyRoutes({ inForce, past: openPast({ store, clock }), sessionsEnded: parts.ended }),
     ...syncRoutes({ inForce, clusters, audit, discover, onUninstall: (catalogs) => letGo(parts, catalogs) }),
     ...doctorRoutes(doctors),
     ...discoverRoutes({ inForce, discover }),

@@ -77,6 +77,7 @@ async function openRooms(config: InstanceConfig, closers: Closer[]): Promise<Omi
     audit,
     clock,
     loadFiles,
+    guards: config.guards,
     lastGood: openLastGoodCatalog(join(config.home, 'last-good-catalog.json')),
   });
   closers.push(() => inForce.close());

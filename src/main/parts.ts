@@ -1,5 +1,6 @@
 import type { CatalogInfo } from '../catalog/model.ts';
 import type { LogLevel } from '../config/settings.ts';
+import type { GuardSettings } from '../rolesync/guard.ts';
 
 // What the files of this room hand to each other.
 
@@ -20,10 +21,13 @@ export interface InstanceConfig {
     readonly issuer: string;
     readonly audience: string;
     readonly formerly?: readonly string[];
+    readonly groupsClaim?: string;
   }[];
   readonly tls: { readonly certificate: string; readonly key: string };
   /** Plaintext from loopback addresses (`writ dev` only). */
   readonly allowPlaintextLoopback: boolean;
+  /** The most that one apply does unasked; absent: the defaults. */
+  readonly guards?: GuardSettings | undefined;
   /** Whether the first start applies the policy and hardens the clusters (`writ dev` owns its cluster). */
   readonly hardenOnFirstStart: boolean;
 }

@@ -1,10 +1,12 @@
 import type { Logger } from 'pino';
+import { actingAs } from '../audit/acting.ts';
 import type { AuditLog } from '../audit/log-interface.ts';
 import type { Cluster } from '../fleet/cluster.ts';
 import { governedDatabases, type Place } from '../fleet/governed-databases.ts';
 import type { DirectCredentials } from '../fleet/logins.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { toWritError } from '../kernel/errors.ts';
+import { operatorName } from '../kernel/principal.ts';
 import type { Snapshot } from '../policy/model.ts';
 import { joinUnmanaged } from '../rolesync/harden.ts';
 import type { Closer } from './parts.ts';
@@ -19,42 +21,27 @@ export interface WatchOptions {
   readonly logger: Logger;
 }
 
+/** One thing that is looked after; what stops it stops no other. */
+export interface Job {
+  readonly name: string;
+  run(): Promise<void>;
+}
+
 const everyMs = 1_000;
 
 /**
- * Once a second: roles that others made since are given what PUBLIC had before hardening; direct credentials whose time is over are ended and dropped, and sessions on our logins that nobody of
- * ours opened are ended and recorded. What cannot be reached is tried again; the lease ends it natively meanwhile.
+ * Once a second: direct credentials whose time is over are ended and dropped; roles that others made since are given
+ * what PUBLIC had before hardening; sessions on our logins that nobody of ours opened are ended and recorded. What
+ * cannot be reached is tried again; the lease ends it natively meanwhile.
  */
 export function keepWatch(options: WatchOptions): Closer {
-  const { direct, clusters, currentSnapshot, backendPids, audit, clock, logger } = options;
-  const join = ({ cluster, database, catalog }: Place) =>
-    joinUnmanaged(cluster, database, (statement) => {
-      audit.append({ kind: 'sync.operation', cluster: cluster.name, catalog, statement });
-      audit.flush();
-    });
+  const failing = new Map<string, string>();
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
-  const look = async () => {
-    try {
-      await direct.sweep(clock.now());
-      for (const place of governedDatabases(clusters, currentSnapshot().catalog.catalogs)) await join(place);
-      for (const { login, pid, cluster } of await direct.findBypass(backendPids())) {
-        audit.append({
-          kind: 'bypass',
-          cluster,
-          login,
-          decision: 'deny',
-          summary: `a session (pid ${pid}) on ${login} that Writ did not open, or whose lease ended, was terminated`,
-        });
-      }
-    } catch (thrown) {
-      logger.warn({ error: toWritError(thrown).message }, 'the watch over logins could not reach a cluster');
-    }
-  };
   let turn: Promise<void> = Promise.resolve();
   const next = () => {
     timer = setTimeout(() => {
-      turn = look().finally(() => {
+      turn = lookOnce(jobsOf(options), failing, options.logger).finally(() => {
         if (!stopped) next();
       });
     }, everyMs);
@@ -65,4 +52,58 @@ export function keepWatch(options: WatchOptions): Closer {
     if (timer !== undefined) clearTimeout(timer);
     await turn;
   };
+}
+
+/** Runs every job, whatever becomes of the others; a failure is logged when it is new, not each second. */
+export async function lookOnce(
+  jobs: readonly Job[],
+  failing: Map<string, string>,
+  logger: Logger,
+): Promise<void> {
+  for (const { name, run } of jobs) {
+    try {
+      await run();
+      failing.delete(name);
+    } catch (thrown) {
+      const error = toWritError(thrown).message;
+      if (failing.get(name) !== error) logger.warn({ job: name, error }, 'the watch goes on without this');
+      failing.set(name, error);
+    }
+  }
+}
+
+function jobsOf(options: WatchOptions): readonly Job[] {
+  const { direct, clusters, currentSnapshot, backendPids, clock } = options;
+  const places = governedDatabases(clusters, currentSnapshot().catalog.catalogs);
+  return [
+    { name: 'expired credentials', run: async () => void (await direct.sweep(clock.now())) },
+    ...places.map((place) => ({ name: `new roles of ${place.catalog}`, run: () => join(place, options) })),
+    {
+      name: 'sessions nobody opened',
+      run: async () => {
+        for (const found of await direct.findBypass(backendPids())) recordBypass(found, options);
+      },
+    },
+  ];
+}
+
+function join({ cluster, database, catalog }: Place, { audit }: WatchOptions): Promise<void> {
+  const record = actingAs(audit, { principal: operatorName, credential: 'instance' });
+  return joinUnmanaged(cluster, database, (statement) => {
+    record.append({ kind: 'sync.operation', cluster: cluster.name, catalog, statement });
+    record.flush();
+  });
+}
+
+function recordBypass(
+  { login, pid, cluster }: Awaited<ReturnType<DirectCredentials['findBypass']>>[number],
+  { audit }: WatchOptions,
+): void {
+  audit.append({
+    kind: 'bypass',
+    cluster,
+    login,
+    decision: 'deny',
+    summary: `a session (pid ${pid}) on ${login} that Writ did not open, or whose lease ended, was terminated`,
+  });
 }

@@ -14,6 +14,14 @@ export function checkGroups({ documents }: CheckInput, findings: Findings): void
     for (const member of group.members)
       if (member.value === allUsers)
         findings.error('reserved-name', member.at, '"all users" cannot be a member: it is everybody');
+  for (const { name, source } of documents.groups)
+    if (source === 'scim')
+      findings.warning(
+        'scim-unfed',
+        name.at,
+        `nobody is in ${name.value}: this version of Writ is fed by no SCIM server`,
+        'list its members, or take them from the sign-in with `source: claim`',
+      );
 }
 
 /** Users need not be listed (a trusted issuer vouches for them); groups and service principals must be declared. */

@@ -11,8 +11,7 @@ import {
 import type { CheckInput } from './check.ts';
 import type { GrantEntry, Placed } from './document.ts';
 import { didYouMean, type Findings } from './findings.ts';
-
-type Level = 'metastore' | 'catalog' | 'schema' | 'table' | 'function' | 'column';
+import { grantableOn, grantableWhere, type Level } from './grantable.ts';
 
 /** Names that the catalog does not have, privileges that mean nothing where they stand, grants that have expired. */
 export function checkSecurables(input: CheckInput, findings: Findings): void {
@@ -61,18 +60,6 @@ function checkGrant(
   }
 }
 
-const onCatalog: readonly Privilege[] = ['USE CATALOG', 'CREATE SCHEMA'];
-const onSchema: readonly Privilege[] = [
-  'USE SCHEMA',
-  'CREATE TABLE',
-  'CREATE FUNCTION',
-  'CREATE MATERIALIZED VIEW',
-  'CREATE VOLUME',
-  'CREATE MODEL',
-  'EXTERNAL USE SCHEMA',
-];
-const onMetastore: readonly Privilege[] = ['CREATE CATALOG'];
-
 function checkPrivilege(
   privilege: Placed<Privilege>,
   level: Level,
@@ -81,18 +68,16 @@ function checkPrivilege(
   findings: Findings,
 ): void {
   const { value, at } = privilege;
-  const refuse = (where: string) =>
-    findings.error(
-      'wrong-level',
-      at,
-      `${value} is granted on ${where}, not on the ${level}${level === 'metastore' ? '' : ` ${on}`}`,
-    );
-  if (onMetastore.includes(value) !== (level === 'metastore')) {
-    if (level === 'metastore') refuse('catalogs and below: grants on the metastore are not inherited');
-    else refuse('the metastore');
-  } else if (level !== 'catalog' && onCatalog.includes(value)) refuse('catalogs');
-  else if (level !== 'catalog' && level !== 'schema' && onSchema.includes(value))
-    refuse('schemas and catalogs');
+  const kind = catalog.tables.get(on)?.kind;
+  const here = `the ${level}${level === 'metastore' ? '' : ` ${on}`}`;
+  if (!grantableOn[value].includes(level)) {
+    const where =
+      level === 'metastore'
+        ? 'catalogs and below: grants on the metastore are not inherited'
+        : grantableWhere(value);
+    findings.error('wrong-level', at, `${value} is granted on ${where}, not on ${here}`);
+  } else if (level === 'table' && value === 'REFRESH' && kind !== 'MATERIALIZED_VIEW')
+    findings.error('wrong-level', at, `${value} is granted on materialized views, not on ${here}`);
   else if (level === 'table' && value === 'MODIFY' && isView(catalog, on))
     findings.warning('modify-on-view', at, `${on} is a view: MODIFY on it gives nothing`);
 }

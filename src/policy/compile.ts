@@ -8,7 +8,7 @@ import { createEnforcer } from './enforcer.ts';
 import { initParser } from './expression/parse.ts';
 import { compareText, sortFindings } from './findings.ts';
 import type { AccessRule } from './gates.ts';
-import { Membership } from './membership.ts';
+import { type Claims, claimsThatCount, Membership } from './membership.ts';
 import type { Finding, PolicyFile, Snapshot } from './model.ts';
 import { parsePolicyFiles, yamlSyntax } from './parse.ts';
 import { bindRules, type ClusterLabels, selectsCluster } from './rules.ts';
@@ -25,6 +25,8 @@ export interface CompileInput {
   readonly now: number;
   /** Labels of the clusters, for `clusters:` selectors. */
   readonly labels?: ClusterLabels;
+  /** Groups of each principal's latest sign-in, as claimed; those declared with `source: claim` count. */
+  readonly claimed?: Claims;
 }
 
 export interface Compiled {
@@ -40,12 +42,17 @@ export async function compileFiles(
   known: readonly PrincipalName[],
   now: number,
   labels?: ClusterLabels,
+  claimed?: Claims,
 ): Promise<Compiled> {
   const { documents, findings } = parsePolicyFiles(files);
   // What a file that cannot be read would have declared is not known: nothing else is checked against the rest.
   if (findings.some((finding) => finding.rule === yamlSyntax))
     return { snapshot: undefined, findings: sortFindings(findings) };
-  const input = { files, documents, catalog, known, now, ...(labels === undefined ? {} : { labels }) };
+  const input = {
+    ...{ files, documents, catalog, known, now },
+    ...(labels === undefined ? {} : { labels }),
+    ...(claimed === undefined ? {} : { claimed }),
+  };
   const compiled = await compilePolicy(input);
   const all = sortFindings([...findings, ...compiled.findings]);
   const broken = all.some((finding) => finding.severity === 'error');
@@ -62,10 +69,11 @@ export async function compilePolicy(input: CompileInput): Promise<Compiled> {
   const findings = sortFindings(check({ ...input, tags, rules }));
   if (findings.some((finding) => finding.severity === 'error')) return { snapshot: undefined, findings };
   const live = documents.grants.filter((grant) => grant.expires === undefined || grant.expires.value > now);
-  const membership = new Membership(documents.groups, namedPrincipals(documents));
+  const claims = claimsThatCount(documents.groups, input.claimed);
+  const membership = new Membership(documents.groups, namedPrincipals(documents), claims);
   const access = accessRules(documents, live, catalog, labels);
   const snapshot = new CompiledSnapshot({
-    id: snapshotId(input, live),
+    id: snapshotId(input, live, claims),
     files: input.files,
     documents,
     catalog,
@@ -85,15 +93,22 @@ export async function compilePolicy(input: CompileInput): Promise<Compiled> {
 }
 
 /**
- * Names the content: the texts of the files in any order and under any name, the catalog, and which grants have
- * expired by now.
+ * Names the content: the texts of the files in any order and under any name, the catalog, which grants have expired by
+ * now, and which claimed groups count.
  */
-function snapshotId(input: CompileInput, live: readonly GrantEntry[]): string {
+function snapshotId(input: CompileInput, live: readonly GrantEntry[], claims: Claims): string {
   const texts = input.files.map((file) => createHash('sha256').update(file.text).digest('hex'));
   const expired = input.documents.grants.length - live.length;
   const lapsed = live.length === input.documents.grants.length ? [] : [expired, lapsedAt(input)];
   const labels = [...(input.labels ?? [])].map(([name, own]) => [name, [...own].sort()]);
-  const content = JSON.stringify([texts.sort(compareText), input.catalog.digest, lapsed, labels]);
+  const joined = [...claims].sort(([a], [b]) => compareText(a, b));
+  const content = JSON.stringify([
+    texts.sort(compareText),
+    input.catalog.digest,
+    lapsed,
+    labels,
+    ...(joined.length === 0 ? [] : [joined]),
+  ]);
   return createHash('sha256').update(content).digest('hex');
 }
 

@@ -93,16 +93,20 @@ function linesOf(
   ];
 }
 
-/** Every named or known principal who may, by name, with the decision that says why. */
+/** Named or known principals who may, by name, with the decision that says why: at most `limit` after `after`. */
 export function whoCan(
   snapshot: Snapshot,
   privilege: Privilege,
   on: SecurableName,
+  page: { readonly after?: PrincipalName | undefined; readonly limit?: number } = {},
 ): readonly { readonly principal: PrincipalName; readonly decision: Decision }[] {
+  const { after, limit = Number.POSITIVE_INFINITY } = page;
   return [...snapshot.principals]
+    .filter((principal) => after === undefined || compareText(principal, after) > 0)
+    .sort(compareText)
     .map((principal) => ({ principal, decision: snapshot.decide(principal, privilege, on) }))
     .filter(({ decision }) => decision.effect === 'allow')
-    .sort((a, b) => compareText(a.principal, b.principal));
+    .slice(0, limit);
 }
 
 /** Tables and views on which a principal holds a privilege, by name: at most `limit` after the name `after`. */

@@ -5,6 +5,26 @@ import type { Audience } from './model.ts';
 // Who is in which group, through any chain. Principals with the same direct groups have the same answers unless they
 // are named themselves: they form one class, and everything is computed and kept per class.
 
+/** Principal → groups that their latest sign-in claims. */
+export type Claims = ReadonlyMap<PrincipalName, readonly GroupName[]>;
+
+/** Of what was claimed, the groups that the files declare with `source: claim`, by their exact name; sorted. */
+export function claimsThatCount(groups: readonly GroupEntry[], claimed: Claims = new Map()): Claims {
+  const declared = claimSourced(groups);
+  const found = new Map<PrincipalName, readonly GroupName[]>();
+  if (declared.size === 0) return found;
+  for (const [principal, names] of claimed) {
+    const counted = [...new Set(names)].filter((name) => declared.has(name)).sort();
+    if (counted.length > 0) found.set(principal, counted);
+  }
+  return found;
+}
+
+/** Groups whose members are who claims them. */
+export function claimSourced(groups: readonly GroupEntry[]): ReadonlySet<GroupName> {
+  return new Set(groups.filter(({ source }) => source === 'claim').map(({ name }) => name.value));
+}
+
 /** What decisions depend on for one principal; shared by all that cannot differ. */
 export interface PrincipalClass {
   /** Set where the principal is named in a grant, as an owner or in an audience. */
@@ -18,25 +38,32 @@ export class Membership {
   /** Member (principal or group) → groups that list it. */
   readonly #direct = new Map<string, GroupName[]>();
   readonly #named: ReadonlySet<string>;
+  readonly #groups: ReadonlySet<string>;
   readonly #classes = new Map<string, PrincipalClass>();
   readonly #classOf = new Map<PrincipalName, PrincipalClass>();
 
-  /** `named`: principals that rules name, whose class is their own. */
-  constructor(groups: readonly GroupEntry[], named: ReadonlySet<string>) {
+  /** `named`: principals that rules name, whose class is their own. `claims`: memberships beside the files'. */
+  constructor(groups: readonly GroupEntry[], named: ReadonlySet<string>, claims: Claims = new Map()) {
     this.#named = named;
+    this.#groups = new Set(groups.map((group) => group.name.value));
     for (const group of groups)
-      for (const member of group.members) {
-        const listed = this.#direct.get(member.value);
-        if (listed === undefined) this.#direct.set(member.value, [group.name.value]);
-        else if (!listed.includes(group.name.value)) listed.push(group.name.value);
-      }
+      for (const member of group.members) this.#list(member.value, group.name.value);
+    for (const [principal, claimed] of claims) for (const group of claimed) this.#list(principal, group);
+  }
+
+  #list(member: string, group: GroupName): void {
+    const listed = this.#direct.get(member);
+    if (listed === undefined) this.#direct.set(member, [group]);
+    else if (!listed.includes(group)) listed.push(group);
   }
 
   classOf(principal: PrincipalName): PrincipalClass {
     const known = this.#classOf.get(principal);
     if (known !== undefined) return known;
-    const direct = (this.#direct.get(principal) ?? []).toSorted();
-    const name = this.#named.has(principal) ? principal : undefined;
+    // A group may be called by a mail address: whoever signs in by that address is not the group.
+    const isGroup = this.#groups.has(principal);
+    const direct = isGroup ? [] : (this.#direct.get(principal) ?? []).toSorted();
+    const name = !isGroup && this.#named.has(principal) ? principal : undefined;
     const key = JSON.stringify([name ?? null, direct]);
     const found = this.#classes.get(key) ?? this.#close(name, direct);
     this.#classes.set(key, found);

@@ -90,6 +90,8 @@ export interface Snapshot {
   /** Named in the files, or known to the catalog as signed in (given at compile). */
   readonly principals: ReadonlySet<PrincipalName>;
   readonly groups: ReadonlySet<GroupName>;
+  /** Those with `source: claim`: a sign-in says who is in them. */
+  readonly claimSourced: ReadonlySet<GroupName>;
   /** Names of all policies, for exemption look-ups. */
   readonly policies: readonly { readonly name: string; readonly audience: Audience }[];
   /** Unmanaged roles of a POSTGRES catalog that the principal may act as (`assume`), sorted. */
@@ -119,6 +121,13 @@ export interface SharedChange {
   readonly changes?: readonly string[];
 }
 
+/** A column that loses a mask, or a table that loses a row filter, and for how many people. */
+export interface Widened {
+  readonly kind: 'column' | 'table';
+  readonly on: SecurableName;
+  readonly people: number;
+}
+
 export interface PolicyPlan {
   readonly from: string | undefined;
   readonly to: string;
@@ -127,6 +136,8 @@ export interface PolicyPlan {
   readonly shared: readonly SharedChange[];
   /** "2 people gain SELECT on 3 tables, nobody loses any; …" */
   readonly summary: string;
+  /** What is shown more openly than before to people who read it before and after, by name. */
+  readonly widened: readonly Widened[];
   /** Principals who may do or see less than before: their sessions end. */
   readonly shrunk: ReadonlySet<PrincipalName>;
 }

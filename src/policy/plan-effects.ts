@@ -40,6 +40,19 @@ export function leaningOf(effect: Effect): Leaning {
   }
 }
 
+/** Whether a mask or row filter went, or now says what hides nothing. */
+export function opensUp(effect: Effect): boolean {
+  if (effect.kind !== 'mask' && effect.kind !== 'filter') return false;
+  const { change } = effect;
+  return change.is === 'removed' || (change.is === 'changed' && hidesNothing(change.rule));
+}
+
+/** As far as it can be read off: the mask is the value, the filter is true. */
+function hidesNothing({ kind, expression }: RowFilterRule | ColumnMaskRule): boolean {
+  if (kind === 'column-mask') return expression.kind === 'column' && expression.name === 'value';
+  return expression.kind === 'literal' && expression.value === true;
+}
+
 /** Whether the principal may see or do less than before, or something that is not known to be more. */
 export function shrinks(effect: Effect): boolean {
   return leaningOf(effect) !== 'gain';

@@ -1,12 +1,14 @@
 import type { PrincipalName } from '../kernel/principal.ts';
 import { metastore, type SecurableName } from '../kernel/securable-name.ts';
-import type { AccessChange, PolicyPlan, SharedChange, Snapshot } from './model.ts';
+import { compareText } from './findings.ts';
+import type { AccessChange, PolicyPlan, SharedChange, Snapshot, Widened } from './model.ts';
 import {
   compared,
   describeEffect,
   type Effect,
   type Leaning,
   leaningOf,
+  opensUp,
   privilegeEffects,
   rowEffects,
   shrinks,
@@ -38,6 +40,7 @@ export function planPolicy(from: Snapshot | undefined, to: Snapshot): PolicyPlan
     changes: expand(shared),
     shared,
     summary: summarize(all),
+    widened: widenedOf(all, to),
     shrunk,
   };
 }
@@ -125,6 +128,24 @@ function toChange({ principals, on, effects }: SharedEffects): SharedChange {
     loses: told('loss'),
     ...(changes.length === 0 ? {} : { changes }),
   };
+}
+
+/** Columns and base tables; what a view shows of them is counted with them. */
+function widenedOf(all: readonly SharedEffects[], { catalog }: Snapshot): readonly Widened[] {
+  const people = new Map<string, { kind: Widened['kind']; on: SecurableName; who: Set<PrincipalName> }>();
+  for (const { principals, on, effects } of all)
+    for (const effect of effects) {
+      if ((effect.kind !== 'mask' && effect.kind !== 'filter') || !opensUp(effect)) continue;
+      if (effect.kind === 'filter' && (catalog.tables.get(on)?.reads ?? []).length > 0) continue;
+      const [kind, what] =
+        effect.kind === 'mask' ? (['column', effect.column] as const) : (['table', on] as const);
+      const found = people.get(what) ?? { kind, on: what, who: new Set<PrincipalName>() };
+      for (const principal of principals) found.who.add(principal);
+      people.set(what, found);
+    }
+  return [...people.values()]
+    .map(({ kind, on, who }) => ({ kind, on, people: who.size }))
+    .sort((a, b) => compareText(a.on, b.on));
 }
 
 function expand(shared: readonly SharedChange[]): readonly AccessChange[] {

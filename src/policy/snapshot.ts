@@ -8,7 +8,7 @@ import { Decider } from './decide.ts';
 import type { PolicyDocuments, PrincipalOrGroup } from './document.ts';
 import type { GateEnforcer } from './enforcer.ts';
 import type { AccessRule } from './gates.ts';
-import { binds, isAmong, type Membership, type PrincipalClass } from './membership.ts';
+import { binds, claimSourced, isAmong, type Membership, type PrincipalClass } from './membership.ts';
 import type { Audience, BoundRules, ColumnMaskRule, PolicyFile, Snapshot, TableRules } from './model.ts';
 import type { Tags } from './tags.ts';
 
@@ -37,6 +37,7 @@ export class CompiledSnapshot implements Snapshot {
   readonly catalog: CatalogSnapshot;
   readonly principals: ReadonlySet<PrincipalName>;
   readonly groups: ReadonlySet<GroupName>;
+  readonly claimSourced: ReadonlySet<GroupName>;
   readonly policies: readonly { readonly name: string; readonly audience: Audience }[];
   readonly nextExpiry: number;
   /** The documents that it was compiled from, for tools that print them. */
@@ -61,6 +62,7 @@ export class CompiledSnapshot implements Snapshot {
     this.access = parts.access;
     this.nextExpiry = parts.nextExpiry;
     this.groups = new Set(documents.groups.map((group) => group.name.value));
+    this.claimSourced = claimSourced(documents.groups);
     this.principals = principalsOf(documents, parts.known, this.groups);
     this.policies = documents.policies.map((policy) => ({
       name: policy.name.value,

@@ -1,5 +1,6 @@
 import { managedRole, ownerRole, rolePrefix } from '../fleet/role-names.ts';
 import { WritError } from '../kernel/errors.ts';
+import type { Widened } from '../policy/model.ts';
 import type { Observed } from './inspect.ts';
 import type { PlanOperation } from './plan-operation.ts';
 import type { DatabaseState } from './state.ts';
@@ -10,18 +11,33 @@ export interface GuardLimits {
   /** Memberships and grants taken away in one apply. */
   readonly maxRevokes: number;
   readonly maxDroppedRoles: number;
+  /** Columns that lose a mask, and tables that lose a row filter, for anybody who reads them: in one policy. */
+  readonly maxWidened: number;
   /** Whether everybody may lose everything. */
   readonly allowEmpty: boolean;
 }
 
-export const defaultLimits: GuardLimits = { maxRevokes: 2000, maxDroppedRoles: 100, allowEmpty: false };
+export const defaultLimits: GuardLimits = {
+  maxRevokes: 2000,
+  maxDroppedRoles: 100,
+  maxWidened: 20,
+  allowEmpty: false,
+};
+
+/** Limits as configured; what is not said is the default. */
+export type GuardSettings = { readonly [K in keyof GuardLimits]?: GuardLimits[K] | undefined };
+
+export function limitsOf(settings: GuardSettings = {}): GuardLimits {
+  const given = Object.entries(settings).filter(([, value]) => value !== undefined);
+  return { ...defaultLimits, ...Object.fromEntries(given) };
+}
 
 /** @throws guard_refused with the limit and what would have been done */
 export function guard(
   operations: readonly PlanOperation[],
   observed: Observed,
   desired: DatabaseState,
-  limits: GuardLimits = defaultLimits,
+  limits: Omit<GuardLimits, 'maxWidened'> = defaultLimits,
 ): readonly PlanOperation[] {
   refuseForeign(operations, observed, desired);
   const people = [...observed.state.roles.keys()].filter(
@@ -41,6 +57,38 @@ export function guard(
   if (dropped > limits.maxDroppedRoles)
     refuse(`${dropped} roles would be dropped, the limit is ${limits.maxDroppedRoles}`, tooMuch, inParts);
   return operations;
+}
+
+/** What one apply may widen beyond the limit: exactly as many as were looked at. */
+export interface Acceptance {
+  readonly widened?: number | undefined;
+}
+
+/**
+ * Masks and row filters that go, before anything is done. An acceptance holds for the number that was seen, so that it
+ * does not cover what came later.
+ * @throws guard_refused with the number and examples
+ */
+export function guardWidened(
+  widened: readonly Widened[],
+  { widened: accepted }: Acceptance = {},
+  limit: number = defaultLimits.maxWidened,
+): void {
+  const number = widened.length;
+  if (accepted === number || (accepted === undefined && number <= limit)) return;
+  const examples = widened.slice(0, 5).map(describeWidened);
+  const more = number > examples.length ? `; and ${number - examples.length} more` : '';
+  const what = `${number} ${number === 1 ? 'column or table loses' : 'columns or tables lose'} a mask or row filter`;
+  refuse(
+    accepted === undefined ? `${what}, the limit is ${limit}` : `${what}, accepted were ${accepted}`,
+    `${examples.join('; ')}${more}`,
+    `look at the plan; if all of it is meant: \`writ policy apply --accept widened=${number}\``,
+  );
+}
+
+function describeWidened({ kind, on, people }: Widened): string {
+  const whom = `${people} ${people === 1 ? 'person' : 'people'}`;
+  return `${on} ${kind === 'column' ? 'unmasked' : 'unfiltered'} for ${whom}`;
 }
 
 function refuseForeign(

@@ -3,15 +3,17 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Actor, actingAs } from '../audit/acting.ts';
 import type { AuditLog } from '../audit/log-interface.ts';
 import type { CatalogInfo, CatalogSnapshot } from '../catalog/model.ts';
-import type { CatalogStore, PolicySource } from '../catalog/store.ts';
+import type { CatalogStore, PolicyInForce, PolicySource } from '../catalog/store.ts';
 import type { Cluster } from '../fleet/cluster.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { toWritError, WritError } from '../kernel/errors.ts';
 import { operatorName, type PrincipalName } from '../kernel/principal.ts';
 import type { SecurableName } from '../kernel/securable-name.ts';
-import { compileFiles } from '../policy/compile.ts';
 import type { Finding, PolicyFile, PolicyPlan, Snapshot } from '../policy/model.ts';
 import { planPolicy } from '../policy/plan.ts';
+import type { ClusterLabels } from '../policy/rules.ts';
+import { type Acceptance, type GuardSettings, guardWidened, limitsOf } from './guard.ts';
+import { type Brought, compileInputs, inputsNow, keep, type Occasion } from './kept.ts';
 import type { LastGoodCatalog } from './last-good-catalog.ts';
 import { applyCluster, type ClusterPlan, planCluster } from './reconcile.ts';
 
@@ -39,6 +41,8 @@ export interface FullPlan {
   /** Binds a saved plan to the policy in force, the new policy and what was seen in every cluster. */
   readonly digest: string;
   readonly pending: boolean;
+  /** Why an apply would be refused unless it is accepted. */
+  readonly guard: WritError | undefined;
 }
 
 /** Everything absent: the policy folder as it is now. */
@@ -48,6 +52,8 @@ export interface ApplyRequest {
   readonly digest?: string | undefined;
   /** The commit that the files were read from. */
   readonly source?: PolicySource | undefined;
+  /** What a guard would refuse, in exactly the number that was seen. */
+  readonly accept?: Acceptance | undefined;
 }
 
 export interface Applied extends FullPlan {
@@ -62,14 +68,22 @@ export interface PolicyInForceOptions {
   readonly lastGood: LastGoodCatalog;
   /** Reads the policy folder. */
   readonly loadFiles: () => Promise<readonly PolicyFile[]>;
+  /** Of the clusters, for `clusters:` in the files. */
+  readonly labels?: ClusterLabels | undefined;
+  readonly guards?: GuardSettings | undefined;
 }
 
 export interface InForce {
   current(): Snapshot;
+  /** What guards of this instance allow. */
+  readonly limits: GuardSettings | undefined;
   lint(files?: readonly PolicyFile[]): Promise<readonly Finding[]>;
   /** @throws invalid_policy when the files do not compile. */
   plan(files?: readonly PolicyFile[]): Promise<FullPlan>;
-  /** @throws conflict when `digest` is given and anything differs from what the plan saw. */
+  /**
+   * @throws conflict when `digest` is given and anything differs from what the plan saw; guard_refused for more than
+   * one apply may take away or widen
+   */
   apply(actor: Actor, request?: ApplyRequest): Promise<Applied>;
   /** What `refresh` would bring into force, against this catalog; nothing changes. @throws invalid_policy */
   preview(catalog: CatalogSnapshot): Promise<Snapshot>;
@@ -80,7 +94,17 @@ export interface InForce {
   refresh(why: string, actor?: Actor): Promise<readonly CatalogPlan[]>;
   /** Makes sure that a principal who just signed in has roles wherever policy lets them in. */
   ensurePrincipal(principal: PrincipalName): Promise<void>;
-  onChange(listener: (change: PolicyChange) => void): void;
+  /**
+   * Brings the groups of a sign-in into force, if they are the latest (`issuedAt`: the token's, in seconds) and change
+   * anything; when it returns, sessions that lost by it have ended. `undefined`: the token's issuer claims no groups.
+   */
+  claimGroups(
+    principal: PrincipalName,
+    groups: readonly string[] | undefined,
+    issuedAt: number,
+  ): Promise<void>;
+  /** A promise that the listener returns is waited for where somebody's next session could be hit. */
+  onChange(listener: (change: PolicyChange) => void | Promise<void>): void;
   close(): void;
 }
 
@@ -101,29 +125,45 @@ export async function openInForce(
   const kept = options.store.policyInForce();
   const files = kept?.files ?? (await options.loadFiles());
   const opened = await compileOrThrow(options, files).then(
-    (snapshot) => ({ snapshot, unfit: undefined }),
+    (brought) => ({ brought, unfit: undefined }),
     async (thrown: unknown) => {
       const before = kept === undefined ? undefined : options.lastGood.read();
-      const snapshot =
-        before === undefined ? undefined : (await compileWith(options, files, before)).snapshot;
-      if (snapshot === undefined) throw thrown;
-      return { snapshot, unfit: toWritError(thrown) };
+      const { brought } =
+        before === undefined ? { brought: undefined } : await compileWith(options, files, before);
+      if (brought === undefined) throw thrown;
+      return { brought, unfit: toWritError(thrown) };
     },
   );
-  const inForce = new OneInForce(options, opened.snapshot);
+  const inForce = new OneInForce(options, opened.brought.snapshot);
+  if (kept !== undefined) keepAtStart(options, opened.brought, kept);
   inForce.armExpiry();
   return Object.assign(inForce, { first: kept === undefined, unfit: opened.unfit });
+}
+
+/** What happened while nothing ran (an expiry, other tables) is of this moment. */
+function keepAtStart(
+  { store, clock }: PolicyInForceOptions,
+  brought: Brought,
+  { source }: PolicyInForce,
+): void {
+  if (store.keptAt()?.snapshot === brought.snapshot.id) return;
+  keep(store, brought, { at: clock.now(), by: operatorName, why: 'start', source });
 }
 
 class OneInForce implements InForce {
   private readonly options: PolicyInForceOptions;
   private snapshot: Snapshot;
-  private readonly listeners: ((change: PolicyChange) => void)[] = [];
+  private readonly listeners: ((change: PolicyChange) => void | Promise<void>)[] = [];
+  /** What listeners still do about the last change. */
+  private settling: Promise<unknown> = Promise.resolve();
   private last: Promise<unknown> = Promise.resolve();
   private timer: NodeJS.Timeout | undefined;
 
+  readonly limits: GuardSettings | undefined;
+
   constructor(options: PolicyInForceOptions, snapshot: Snapshot) {
     this.options = options;
+    this.limits = options.guards;
     this.snapshot = snapshot;
   }
 
@@ -131,7 +171,7 @@ class OneInForce implements InForce {
     return this.snapshot;
   }
 
-  onChange(listener: (change: PolicyChange) => void): void {
+  onChange(listener: (change: PolicyChange) => void | Promise<void>): void {
     this.listeners.push(listener);
   }
 
@@ -142,13 +182,14 @@ class OneInForce implements InForce {
 
   async plan(files?: readonly PolicyFile[]): Promise<FullPlan> {
     const texts = files ?? (await this.options.loadFiles());
-    return this.planTo(await compileOrThrow(this.options, texts), texts);
+    return this.planTo((await compileOrThrow(this.options, texts)).snapshot, texts);
   }
 
-  apply(actor: Actor, { files, digest, source }: ApplyRequest = {}): Promise<Applied> {
+  apply(actor: Actor, { files, digest, source, accept }: ApplyRequest = {}): Promise<Applied> {
     return this.alone(async () => {
       const texts = files ?? (await this.options.loadFiles());
-      const next = await compileOrThrow(this.options, texts);
+      const brought = await compileOrThrow(this.options, texts);
+      const next = brought.snapshot;
       const planned = await this.planTo(next, texts);
       if (digest !== undefined && digest !== planned.digest) {
         throw new WritError('conflict', {
@@ -160,23 +201,26 @@ class OneInForce implements InForce {
       // A guard that one cluster's part trips stops all of it; a cluster that is away does not.
       const guarded = planned.catalogs.find((each) => each.error?.code === 'guard_refused');
       if (guarded?.error !== undefined) throw guarded.error;
+      guardWidened(planned.policy.widened, accept, limitsOf(this.limits).maxWidened);
       // On record and kept before it is acted on: a restart in the middle goes on from the new policy.
       this.recordApply(actor, next.id, planned.policy.summary);
+      const at = this.options.clock.now();
       this.options.store.putPolicy({
         snapshot: next.id,
-        appliedAt: this.options.clock.now(),
+        appliedAt: at,
         appliedBy: actor.principal,
         files: texts,
         ...(source === undefined ? {} : { source }),
       });
-      return this.bringIntoForce(next, planned, actor);
+      const occasion = { at, by: actor.principal, why: 'policy apply', source };
+      return this.bringIntoForce(brought, occasion, planned, actor);
     });
   }
 
   private readonly inForceCatalog = (): CatalogSnapshot => this.snapshot.catalog;
 
-  preview(catalog: CatalogSnapshot): Promise<Snapshot> {
-    return this.recompile(catalog);
+  async preview(catalog: CatalogSnapshot): Promise<Snapshot> {
+    return (await this.recompile(catalog)).snapshot;
   }
 
   refresh(
@@ -185,19 +229,23 @@ class OneInForce implements InForce {
     catalog: () => CatalogSnapshot = () => this.options.store.snapshot(),
   ): Promise<readonly CatalogPlan[]> {
     return this.alone(async () => {
-      const next = await this.recompile(catalog());
+      const brought = await this.recompile(catalog());
+      const next = brought.snapshot;
       this.armExpiry();
       if (next.id === this.snapshot.id && samePrincipals(next, this.snapshot)) return [];
       const planned = await this.planTo(next, this.snapshot.files);
       this.recordApply(actor, next.id, `${why}: ${planned.policy.summary}`);
-      const { catalogs } = await this.bringIntoForce(next, planned, actor);
+      // The commit that the files came from is still what they came from.
+      const { source } = this.options.store.keptAt() ?? {};
+      const occasion = { at: this.options.clock.now(), by: actor.principal, why, source };
+      const { catalogs } = await this.bringIntoForce(brought, occasion, planned, actor);
       return catalogs;
     });
   }
 
-  private async recompile(catalog: CatalogSnapshot): Promise<Snapshot> {
-    const { snapshot, findings } = await compileWith(this.options, this.snapshot.files, catalog);
-    if (snapshot !== undefined) return snapshot;
+  private async recompile(catalog: CatalogSnapshot): Promise<Brought> {
+    const { brought, findings } = await compileWith(this.options, this.snapshot.files, catalog);
+    if (brought !== undefined) return brought;
     throw invalidPolicy(
       findings,
       'the catalog changed and the policy does not compile against it',
@@ -213,6 +261,21 @@ class OneInForce implements InForce {
     // Against the catalog in force: what an application did to its tables since is no reason to turn somebody away.
     if (invited)
       await this.refresh(`${principal} signed in for the first time`, ownInitiative, this.inForceCatalog);
+  }
+
+  async claimGroups(
+    principal: PrincipalName,
+    groups: readonly string[] | undefined,
+    issuedAt: number,
+  ): Promise<void> {
+    const { store } = this.options;
+    // An issuer that claims no groups (any more) says of somebody who had some that there are none.
+    if (groups === undefined && store.claimedGroupsOf(principal) === undefined) return;
+    store.putClaimedGroups(principal, groups ?? [], issuedAt);
+    const latest = store.claimedGroupsOf(principal)?.groups ?? [];
+    if (sameClaims(this.snapshot, principal, latest)) return;
+    await this.refresh(`the sign-in of ${principal} claims other groups`, ownInitiative, this.inForceCatalog);
+    await this.settling;
   }
 
   /** Grants expire by themselves: at that moment the same files mean less. */
@@ -243,7 +306,14 @@ class OneInForce implements InForce {
   }
 
   /** Clusters first, then the doors: what was widened works at once, what was narrowed is already gone natively. */
-  private async bringIntoForce(next: Snapshot, planned: FullPlan, actor: Actor): Promise<Applied> {
+  private async bringIntoForce(
+    brought: Brought,
+    occasion: Occasion,
+    planned: FullPlan,
+    actor: Actor,
+  ): Promise<Applied> {
+    const next = brought.snapshot;
+    const number = keep(this.options.store, brought, occasion);
     const applying = Promise.all(planned.catalogs.map((each) => this.applyOne(each, next, actor)));
     // DDL may wait for a long reader, REVOKE and the doors never do: whoever lost something is out by then.
     const narrows = planned.policy.shrunk.size > 0;
@@ -252,8 +322,18 @@ class OneInForce implements InForce {
     this.snapshot = next;
     this.options.lastGood.write(next.catalog);
     this.armExpiry();
-    for (const listener of this.listeners) listener(change);
+    this.begins(number);
+    this.settling = Promise.allSettled(this.listeners.map((listener) => listener(change)));
     return { ...planned, catalogs: await applying, change };
+  }
+
+  /** Questions about the past tell this moment from the one at which it was begun. */
+  private begins(number: number): void {
+    try {
+      this.options.store.keptBegins(number, this.options.clock.now());
+    } catch {
+      // It stays where it was begun: obeying comes before telling when.
+    }
   }
 
   private async applyOne(each: CatalogPlan, next: Snapshot, actor: Actor): Promise<CatalogPlan> {
@@ -267,6 +347,7 @@ class OneInForce implements InForce {
           cluster,
           catalog: info,
           snapshot: next,
+          limits: this.limits,
           audit: actingAs(this.options.audit, actor),
         }),
       };
@@ -277,12 +358,22 @@ class OneInForce implements InForce {
 
   private async planTo(next: Snapshot, files: readonly PolicyFile[]): Promise<FullPlan> {
     const policy = planPolicy(this.snapshot, next);
-    const catalogs = await planCatalogs(this.options.clusters, next);
+    const catalogs = await planCatalogs(this.options.clusters, next, this.limits);
     const hash = createHash('sha256').update(`${this.snapshot.id}\n${next.id}\n`);
     for (const each of catalogs) hash.update(`${each.catalog} ${each.plan?.digest ?? each.error?.message}\n`);
     const pending =
       next.id !== this.snapshot.id || catalogs.some((each) => (each.plan?.operations.length ?? 0) > 0);
-    return { policy, catalogs, files, digest: hash.digest('hex'), pending };
+    const guard = this.guardOf(policy);
+    return { policy, catalogs, files, digest: hash.digest('hex'), pending, guard };
+  }
+
+  private guardOf({ widened }: PolicyPlan): WritError | undefined {
+    try {
+      guardWidened(widened, {}, limitsOf(this.limits).maxWidened);
+      return undefined;
+    } catch (thrown) {
+      return toWritError(thrown);
+    }
   }
 
   private compile(files: readonly PolicyFile[]) {
@@ -301,6 +392,7 @@ class OneInForce implements InForce {
 export async function planCatalogs(
   clusters: ReadonlyMap<string, Cluster>,
   snapshot: Snapshot,
+  limits?: GuardSettings,
 ): Promise<readonly CatalogPlan[]> {
   return Promise.all(
     postgresCatalogs(snapshot).map(async (info): Promise<CatalogPlan> => {
@@ -308,7 +400,7 @@ export async function planCatalogs(
       try {
         return {
           ...place,
-          plan: await planCluster({ cluster: clusterOf(clusters, info), catalog: info, snapshot }),
+          plan: await planCluster({ cluster: clusterOf(clusters, info), catalog: info, snapshot, limits }),
           error: undefined,
         };
       } catch (thrown) {
@@ -332,21 +424,20 @@ export function clusterOf(clusters: ReadonlyMap<string, Cluster>, info: CatalogI
   return cluster;
 }
 
-function compileWith(
+async function compileWith(
   options: PolicyInForceOptions,
   files: readonly PolicyFile[],
   catalog = options.store.snapshot(),
-) {
-  const known = options.store.principals().map((principal) => principal.name);
-  return compileFiles(files, catalog, known, options.clock.now());
+): Promise<{ readonly brought: Brought | undefined; readonly findings: readonly Finding[] }> {
+  const inputs = inputsNow(options.store, options.labels, files, catalog);
+  const compiledAt = options.clock.now();
+  const { snapshot, findings } = await compileInputs(inputs, compiledAt);
+  return { brought: snapshot === undefined ? undefined : { snapshot, inputs, compiledAt }, findings };
 }
 
-async function compileOrThrow(
-  options: PolicyInForceOptions,
-  files: readonly PolicyFile[],
-): Promise<Snapshot> {
-  const { snapshot, findings } = await compileWith(options, files);
-  if (snapshot !== undefined) return snapshot;
+async function compileOrThrow(options: PolicyInForceOptions, files: readonly PolicyFile[]): Promise<Brought> {
+  const { brought, findings } = await compileWith(options, files);
+  if (brought !== undefined) return brought;
   throw invalidPolicy(
     findings,
     'the policy does not compile',
@@ -363,6 +454,12 @@ function invalidPolicy(findings: readonly Finding[], what: string, hint: string)
       .join('\n'),
     hint,
   });
+}
+
+/** Whether the snapshot has the principal in exactly those of the claimed groups that count. */
+function sameClaims(snapshot: Snapshot, principal: PrincipalName, claimed: readonly string[]): boolean {
+  const own = snapshot.groupsOf(principal);
+  return [...snapshot.claimSourced].every((group) => own.has(group) === claimed.includes(group));
 }
 
 function samePrincipals(a: Snapshot, b: Snapshot): boolean {

@@ -2,21 +2,27 @@ import { z } from 'zod';
 import { type Route, route } from '../kernel/route.ts';
 import { metastore } from '../kernel/securable-name.ts';
 import type { CatalogPlan, FullPlan, InForce } from './in-force.ts';
+import type { Past } from './past.ts';
 import { policyQuestionRoutes } from './policy-question-routes.ts';
 
 // `/api/v1/policy/*`: plan and apply as the CLI and pull-request bots use them.
 
 const manageMetastore = { kind: 'privilege', privilege: 'MANAGE', on: () => metastore } as const;
 const files = z.array(z.object({ path: z.string(), text: z.string() })).optional();
+const accept = z
+  .strictObject({ widened: z.int().min(0).optional() })
+  .optional()
+  .describe('What a guard would refuse, in exactly the number that was seen.');
 const anything = z.unknown();
 
 export interface PolicyRouteOptions {
   readonly inForce: InForce;
+  readonly past: Past;
   /** Sessions that ended because of the last change. */
   readonly sessionsEnded: () => number;
 }
 
-export function policyRoutes({ inForce, sessionsEnded }: PolicyRouteOptions): readonly Route[] {
+export function policyRoutes({ inForce, past, sessionsEnded }: PolicyRouteOptions): readonly Route[] {
   return [
     route({
       method: 'post',
@@ -40,20 +46,20 @@ export function policyRoutes({ inForce, sessionsEnded }: PolicyRouteOptions): re
       method: 'post',
       path: '/api/v1/policy/apply',
       summary: 'Bring policy files into force',
-      input: z.object({ files, digest: z.string().optional() }),
+      input: z.object({ files, digest: z.string().optional(), accept }),
       output: anything,
       requires: manageMetastore,
       run: async (input, caller) => {
         const before = sessionsEnded();
-        const applied = await inForce.apply(caller, { files: input.files, digest: input.digest });
+        const applied = await inForce.apply(caller, input);
         return {
-          ...planValue(applied),
+          ...planValue({ ...applied, guard: undefined }),
           sessionsEnded: sessionsEnded() - before,
           partial: applied.catalogs.some((each) => each.error !== undefined),
         };
       },
     }),
-    ...policyQuestionRoutes(inForce),
+    ...policyQuestionRoutes(inForce, past),
   ];
 }
 
@@ -65,6 +71,10 @@ function planValue(plan: FullPlan): object {
     summary: plan.policy.summary,
     digest: plan.digest,
     changes: plan.policy.changes,
+    widened: plan.policy.widened,
+    ...(plan.guard === undefined
+      ? {}
+      : { guard: { message: plan.guard.message, detail: plan.guard.detail, hint: plan.guard.hint } }),
     clusters: plan.catalogs.map(catalogPlanValue),
     files: plan.files,
   };

@@ -11,7 +11,7 @@ import { describe } from './describe.ts';
 import { desiredState } from './desired.ts';
 import { diff } from './diff.ts';
 import { type DriftFinding, driftOf } from './drift.ts';
-import { defaultLimits, type GuardLimits, guard } from './guard.ts';
+import { type GuardSettings, guard, limitsOf } from './guard.ts';
 import { inspectDatabase, type Observed } from './inspect.ts';
 import { pause, resume } from './pause.ts';
 import type { Effect, PlanOperation } from './plan-operation.ts';
@@ -25,6 +25,7 @@ export interface SyncTarget {
   readonly cluster: Cluster;
   readonly catalog: CatalogInfo;
   readonly snapshot: Snapshot;
+  readonly limits?: GuardSettings | undefined;
 }
 
 export interface PlannedOperation {
@@ -43,7 +44,6 @@ export interface ClusterPlan {
 
 export interface ApplyOptions extends SyncTarget {
   readonly audit: AuditLog;
-  readonly limits?: Partial<GuardLimits>;
   /** Apply only if what is observed is what the plan saw. */
   readonly digest?: string;
 }
@@ -53,7 +53,7 @@ export async function planCluster(target: SyncTarget): Promise<ClusterPlan> {
   await loadModule();
   return target.cluster.withAdmin(databaseOf(target.catalog), async (connection) => {
     const { observed, desired, operations, notEnforced } = await compare(connection, target);
-    guard(operations, observed, desired);
+    guard(operations, observed, desired, limitsOf(target.limits));
     return asPlan(observed, operations, notEnforced);
   });
 }
@@ -74,7 +74,7 @@ export async function applyCluster(options: ApplyOptions): Promise<ClusterPlan> 
           hint: 'plan again',
         });
       }
-      guard(operations, observed, desired, { ...defaultLimits, ...options.limits });
+      guard(operations, observed, desired, limitsOf(options.limits));
       const { audit, catalog, snapshot, cluster } = options;
       await applyOperations(
         {

@@ -31,9 +31,9 @@ export async function planAgain({ inForce, clusters }: RepairOptions): Promise<r
     if (found !== undefined) seen = withDiscovered(seen, info.name, found);
   }
   try {
-    return await planCatalogs(clusters, await inForce.preview(seen));
+    return await planCatalogs(clusters, await inForce.preview(seen), inForce.limits);
   } catch (thrown) {
-    const plans = await planCatalogs(clusters, inForce.current());
+    const plans = await planCatalogs(clusters, inForce.current(), inForce.limits);
     return plans.map((each) => ({ ...each, error: each.error ?? toWritError(thrown) }));
   }
 }
@@ -77,6 +77,7 @@ async function repair(
       cluster: clusterOf(clusters, info),
       catalog: info,
       snapshot: inForce.current(),
+      limits: inForce.limits,
       audit: acting,
     });
     const before = earlier?.error === undefined ? earlier?.plan : undefined;

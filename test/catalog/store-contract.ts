@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { CatalogInfo, CredentialRecord, Discovered, TableInfo } from '../../src/catalog/model.ts';
-import type { CatalogStore } from '../../src/catalog/store.ts';
-import { parsePrincipalName } from '../../src/kernel/principal.ts';
+import type { CatalogStore, NewKept } from '../../src/catalog/store.ts';
+import { type GroupName, parsePrincipalName } from '../../src/kernel/principal.ts';
 import { parseSecurableName as name } from '../../src/kernel/securable-name.ts';
 
 // What every catalog store does, whatever lies behind it.
@@ -72,6 +72,8 @@ export function catalogStoreContract(kind: string, open: () => CatalogStore): vo
     principalContract(() => store);
     credentialContract(() => store);
     policyContract(() => store);
+    keptContract(() => store);
+    claimContract(() => store);
   });
 }
 
@@ -239,6 +241,97 @@ function credentialContract(store: () => CatalogStore): void {
           .credentials({ live: 20 })
           .map(({ id }) => id),
       ).toEqual(['c2']);
+    });
+  });
+}
+
+function keptContract(store: () => CatalogStore): void {
+  const kept = (since: number, more: Partial<NewKept> = {}): NewKept => ({
+    snapshot: `s${since}`,
+    since,
+    compiledAt: since - 1,
+    appliedBy: ana,
+    why: 'policy apply',
+    inputs: {
+      files: [{ path: 'p.yaml', text: 'kind: grants' }],
+      catalog: store().snapshot(),
+      known: [ana],
+      claimed: [[ana, ['g' as GroupName]]],
+      labels: [['main', [['tier', 'production']]]],
+    },
+    ...more,
+  });
+
+  describe('what snapshots were compiled from', () => {
+    test('comes back as it was, under the same digest, whatever the catalog holds by now', () => {
+      store().putCatalog(shop);
+      store().putCatalog(lake);
+      store().replaceDiscovered(shop.name, found);
+      const was = store().snapshot();
+      const number = store().keepSnapshot(kept(10));
+      store().replaceDiscovered(lake.name, { schemas: [], tables: [], functions: [], partitions: [] });
+      const emptied = store().keepSnapshot(kept(20));
+      store().replaceDiscovered(shop.name, { schemas: [], tables: [], functions: [], partitions: [] });
+      const { catalog, ...rest } = store().keptInputs(number);
+      const { catalog: _, ...put } = kept(10).inputs;
+      expect(rest).toEqual(put);
+      expect(catalog.digest).toBe(was.digest);
+      expect(catalog.functions).toEqual(was.functions);
+      expect(catalog.partitions).toEqual(was.partitions);
+      expect([...catalog.tables.keys()].sort()).toEqual([...was.tables.keys()].sort());
+      // An empty catalog that was looked into is another thing than one that was not.
+      expect(store().keptInputs(emptied).catalog.digest).not.toBe(was.digest);
+    });
+
+    test('each moment has what was in force then; nothing before the first', () => {
+      expect(store().keptAt()).toBeUndefined();
+      expect(store().firstKept()).toBeUndefined();
+      const source = { repository: '/srv/policy', ref: 'main', commit: 'c0ffee', signers: [ana] };
+      store().keepSnapshot(kept(10, { source }));
+      const second = store().keepSnapshot(kept(20));
+      store().keptBegins(second, 25);
+      const { inputs: _, ...first } = kept(10, { source });
+      expect(store().keptAt(9)).toBeUndefined();
+      expect(store().keptAt(10)).toEqual({ ...first, number: 1, until: 25 });
+      expect(store().keptAt(24)?.snapshot).toBe('s10');
+      expect(store().keptAt(25)).toMatchObject({ snapshot: 's20', since: 25 });
+      expect(store().keptAt()?.until).toBeUndefined();
+      expect(store().firstKept()).toBe(10);
+    });
+  });
+}
+
+function claimContract(store: () => CatalogStore): void {
+  describe('claimed groups', () => {
+    const groupsAfter = (...signIns: readonly (readonly [number, readonly string[]])[]) => {
+      for (const [issuedAt, groups] of signIns) store().putClaimedGroups(ana, groups, issuedAt);
+      return store().claimedGroupsOf(ana)?.groups;
+    };
+
+    test('those of the latest sign-in count, whatever was claimed before', () => {
+      expect(groupsAfter([5, ['a', 'b', 'a']])).toEqual(['a', 'b']);
+      expect(groupsAfter([6, ['c']])).toEqual(['c']);
+      expect(store().claimedGroups()).toEqual([{ principal: ana, groups: ['c'], issuedAt: 6 }]);
+    });
+
+    test('an older token brings nothing back', () => {
+      expect(groupsAfter([6, ['a']], [5, ['a', 'b']])).toEqual(['a']);
+    });
+
+    test('an older token that was never shown brings nothing after "no groups"', () => {
+      expect(groupsAfter([6, []], [5, ['a']])).toEqual([]);
+    });
+
+    test('of two tokens of one second only what both claim counts', () => {
+      expect(groupsAfter([5, ['a', 'b']], [5, ['b', 'c']], [5, ['a', 'b']])).toEqual(['b']);
+    });
+
+    test('whoever takes the name over starts without the groups of the one before', () => {
+      store().bindPrincipal(anaAtIdp, 1);
+      store().putClaimedGroups(ana, ['a'], 5);
+      store().bindPrincipal({ ...anaAtIdp, subject: 's-2' }, 2);
+      store().rebindPrincipal({ ...anaAtIdp, subject: 's-2' }, 3);
+      expect(store().claimedGroupsOf(ana)).toBeUndefined();
     });
   });
 }

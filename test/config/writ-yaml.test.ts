@@ -60,6 +60,12 @@ describe('writ.yaml', () => {
     expect(errorsOf('issuers: []\npolicy: { source: p }\n')).toContain('at least one issuer');
   });
 
+  it('takes limits of guards, and refuses others', () => {
+    const policy = least.replace(/policy:.*/, 'policy: { source: p, guards: { maxWidened: 3 } }');
+    expect(parseWritYaml(policy).policy.guards).toEqual({ maxWidened: 3 });
+    expect(errorsOf(policy.replace('maxWidened', 'allowEmpty'))).toContain('allowEmpty: unknown key');
+  });
+
   it('prints a JSON Schema', () => {
     expect(writYamlJsonSchema()).toMatchObject({ type: 'object', required: ['issuers', 'policy'] });
   });

@@ -21,6 +21,8 @@ export interface PlanValue {
     loses: string[];
     changes?: string[];
   }[];
+  /** Why `policy apply` would refuse it, and how it is accepted. */
+  readonly guard?: { readonly message: string; readonly detail?: string; readonly hint?: string };
   readonly clusters: readonly ClusterPlanValue[];
   readonly files: readonly PolicyFile[];
 }
@@ -35,6 +37,10 @@ export interface ClusterPlanValue {
 
 interface PlanOptions extends FolderOptions {
   readonly out?: string;
+}
+
+interface ApplyOptions extends FolderOptions {
+  readonly accept?: string;
 }
 
 /** Everything under `writ policy`. */
@@ -54,23 +60,29 @@ function policyChangeCommands(policy: Command, context: CliContext): void {
   )
     .option('--out <file>', 'save the plan for `policy apply FILE`')
     .action(action<[], PlanOptions>(context, plan));
-  withFolder(clientCommand(policy, 'apply [plan]', 'bring the policy into force')).action(
-    action<[string | undefined], FolderOptions>(context, apply),
-  );
+  withFolder(clientCommand(policy, 'apply [plan]', 'bring the policy into force'))
+    .option(
+      '--accept <what=number>',
+      'do it although a guard refuses it: widened=41, the number that it named',
+    )
+    .action(action<[string | undefined], ApplyOptions>(context, apply));
 }
 
 async function plan({ api }: Connection, options: PlanOptions): Promise<Answer> {
   const value = await api.call<PlanValue>('POST', '/api/v1/policy/plan', await filesOf(options));
   if (options.out !== undefined) writeFileSync(options.out, JSON.stringify(value, null, 2));
-  return { value, text: formatPlan(value), exit: value.pending ? 2 : 0 };
+  return { value, text: formatPlan(value), exit: exitOfPlan(value) };
 }
 
-async function apply(
-  { api }: Connection,
-  options: FolderOptions,
-  saved: string | undefined,
-): Promise<Answer> {
-  const body = saved === undefined ? await filesOf(options) : readPlan(saved);
+/** A cluster that could not be looked at is no "nothing to do". */
+function exitOfPlan({ pending, clusters }: PlanValue): 0 | 1 | 2 {
+  if (clusters.some(({ error }) => error !== undefined)) return 1;
+  return pending ? 2 : 0;
+}
+
+async function apply({ api }: Connection, options: ApplyOptions, saved: string | undefined): Promise<Answer> {
+  const policy = saved === undefined ? await filesOf(options) : readPlan(saved);
+  const body = { ...policy, ...(options.accept === undefined ? {} : { accept: readAccept(options.accept) }) };
   const value = await api.call<PlanValue & { sessionsEnded: number; partial: boolean }>(
     'POST',
     '/api/v1/policy/apply',
@@ -85,9 +97,26 @@ async function apply(
   return { value, text: lines.join('\n'), exit: failed.length > 0 ? 3 : 0 };
 }
 
+function readAccept(text: string): object {
+  const [, number] = /^widened=(\d{1,9})$/.exec(text) ?? [];
+  if (number !== undefined) return { widened: Number(number) };
+  throw new WritError('invalid_argument', {
+    message: `--accept is ${JSON.stringify(text)}, expected widened=NUMBER`,
+    hint: 'the guard that refused names the number',
+  });
+}
+
 /** Words of access first, then what is not enforced and why, then the SQL beneath. */
 export function formatPlan(value: PlanValue): string {
   const lines = [value.summary];
+  if (value.guard !== undefined)
+    lines.push(
+      ...[
+        `apply would be refused: ${value.guard.message}`,
+        value.guard.detail ?? '',
+        value.guard.hint ?? '',
+      ].filter((line) => line !== ''),
+    );
   for (const change of value.changes) {
     const parts = [
       change.gains.length > 0 ? `gains ${change.gains.join(', ')}` : '',

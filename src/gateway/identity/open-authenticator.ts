@@ -28,6 +28,15 @@ export interface AuthenticatorOptions {
   readonly audit: AuditLog;
   /** The policy in force: which service principals it names. Without one nobody but people signs in. */
   readonly snapshot?: () => { readonly principals: ReadonlySet<PrincipalName> } | undefined;
+  /**
+   * Hears the groups of every token before its sign-in is answered; undefined where the issuer claims none. `issuedAt`:
+   * seconds since the epoch. What it throws refuses the sign-in.
+   */
+  readonly onClaims?: (
+    principal: PrincipalName,
+    groups: readonly string[] | undefined,
+    issuedAt: number,
+  ) => Promise<void>;
   /** Accepted over HTTP: whoever can read it is the local operator. */
   readonly operatorToken?: string;
   /** `writ dev` only: issuers on plain http at loopback addresses. */
@@ -160,6 +169,7 @@ class PasswordAuthenticator implements OpenAuthenticator {
     const groups = claimedGroups(claims, issuer);
     const principal = this.#bind({ issuer: claims.iss, subject: claims.sub, ...claimed }, credential);
     checkUser(signIn, principal);
+    await this.#options.onClaims?.(principal, groups, claims.iat);
     const expiresAt = claims.exp * 1000;
     return { principal, credential, expiresAt, ...(groups === undefined ? {} : { claimGroups: groups }) };
   }

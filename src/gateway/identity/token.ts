@@ -10,7 +10,12 @@ import { notGenuine, refused } from './refusal.ts';
 
 export interface VerifiedToken {
   readonly issuer: IssuerConfig;
-  readonly claims: JWTPayload & { readonly iss: string; readonly sub: string; readonly exp: number };
+  readonly claims: JWTPayload & {
+    readonly iss: string;
+    readonly sub: string;
+    readonly exp: number;
+    readonly iat: number;
+  };
   /** `oidc:<jti>`, or of the token's hash: for the record. */
   readonly credential: string;
 }
@@ -76,7 +81,7 @@ async function verifyToken(
   if ('events' in payload) throw refused('the token is a notification, not a sign-in');
   const credential =
     typeof jti === 'string' && jti !== '' ? `oidc:${jti.slice(0, 64)}` : `oidc:${key.slice(0, 22)}`;
-  const verified = { issuer: issuer.config, claims: { ...payload, iss, sub, exp }, credential };
+  const verified = { issuer: issuer.config, claims: { ...payload, iss, sub, exp, iat }, credential };
   checkLifetime(exp, iat, now, options.maxLifetimeSeconds ?? defaultLifetimeSeconds);
   return checkExpiry(verified, now);
 }
