@@ -63,6 +63,10 @@ export class RuleIndex {
     return 0;
   }
 
+  depthOf(anchor: number): number {
+    return this.#depths[anchor] ?? 0;
+  }
+
   /**
    * The first rule that passes, of those on the anchor and above it whose subject the class is or is in: nearest first;
    * what names the person itself before groups, these by name.
