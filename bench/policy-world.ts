@@ -3,6 +3,7 @@ import { type GroupName, type PrincipalName, parsePrincipalName } from '../src/k
 import type { Privilege } from '../src/kernel/privilege.ts';
 import { parseSecurableName, type SecurableName } from '../src/kernel/securable-name.ts';
 import type { GrantEntry, GroupEntry, PolicyDocuments, PrincipalOrGroup } from '../src/policy/document.ts';
+import type { PolicyFile } from '../src/policy/model.ts';
 
 // A company that is always the same: 10 catalogs of 100 schemas of 10 tables; 1,000 groups nested by tens; 10,000 people
 // in three groups each. Only the number of grants varies.
@@ -54,34 +55,32 @@ export interface Grant {
 }
 
 /**
- * Each grant once. A tenth opens catalogs and schemas (as many as there are, the rest goes to tables), one in twenty
- * names a person.
+ * Each grant once. The ten groups on top may use all catalogs and schemas; the rest gives SELECT or MODIFY on schemas and
+ * tables, one in twenty to a person by name.
  */
 export function grantsOf(count: number): readonly Grant[] {
   const random = randomFrom(2);
   const seen = new Set<number>();
-  const grants: Grant[] = [];
+  const grants: Grant[] = groups.slice(0, 10).flatMap((to) =>
+    catalogs.flatMap((on): Grant[] => [
+      { to, on, privilege: 'USE CATALOG' },
+      { to, on, privilege: 'USE SCHEMA' },
+    ]),
+  );
   while (grants.length < count) {
-    const kind = random(100);
-    const [act, on, privilege] = grantKind(kind, random);
+    const onSchema = random(50) === 0;
+    const list = onSchema ? schemas : tables;
+    const on = random(list.length);
+    const select = onSchema || random(3) > 0;
     const named = random(20) === 0;
     const subject = named ? groupCount + random(userCount) : random(groupCount);
-    const key = (subject * 16_384 + on) * 8 + act;
+    const key = ((subject * 16_384 + on) * 2 + Number(onSchema)) * 2 + Number(select);
     if (seen.has(key)) continue;
     seen.add(key);
     const to = (named ? users[subject - groupCount] : groups[subject]) as PrincipalOrGroup;
-    const list = act < 1 ? catalogs : act < 3 ? schemas : tables;
-    grants.push({ to, on: list[on] as SecurableName, privilege });
+    grants.push({ to, on: list[on] as SecurableName, privilege: select ? 'SELECT' : 'MODIFY' });
   }
   return grants;
-}
-
-function grantKind(kind: number, random: (below: number) => number): [number, number, Privilege] {
-  if (kind < 1) return [0, random(catalogCount), 'USE CATALOG'];
-  if (kind < 5) return [1, random(schemaCount), 'USE SCHEMA'];
-  if (kind < 8) return [2, random(schemaCount), 'SELECT'];
-  if (kind < 70) return [3, random(tableCount), 'SELECT'];
-  return [4, random(tableCount), 'MODIFY'];
 }
 
 export function documentsOf(grants: readonly Grant[]): PolicyDocuments {
@@ -153,7 +152,7 @@ export function catalogSnapshot(): CatalogSnapshot {
  * Policy files as a team would write them, one file per kind: groups with their members, tags on every column that a
  * policy matches, policies, and grants of several privileges to several groups a row.
  */
-export function policyTexts(grants: number): readonly string[] {
+export function policyTexts(grants: number): readonly PolicyFile[] {
   const members = [...membersOf()].map(([name, list]) => `  ${name}: { members: [${list.join(', ')}] }`);
   const tagged = tables.flatMap((name, i) =>
     ['region', 'email', 'phone'].filter((_, k) => i % (k + 2) === 0).map((one) => ({ name, one })),
@@ -163,10 +162,16 @@ export function policyTexts(grants: number): readonly string[] {
   const rows = Array.from({ length: grants }, (_, i) => grantRow(i, random));
   const masks = (one: string) =>
     `  - { name: ${one}_mask, on: metastore, columnMask: "left(value, 1) || '***'", match: { value: { pii: ${one} } }, to: all users, except: [g7, g8] }`;
-  return [
+  const opened = groups.slice(0, 10).join(', ');
+  const texts = [
     ['kind: principals', 'groups:', ...members].join('\n'),
     ['kind: tags', 'tags: { pii: { values: [region, email, phone] } }', 'assign:', ...assign].join('\n'),
-    ['kind: grants', 'grants:', ...rows].join('\n'),
+    [
+      'kind: grants',
+      'grants:',
+      `  - { on: [${catalogs.join(', ')}], to: [${opened}], privileges: [USE CATALOG, USE SCHEMA] }`,
+      ...rows,
+    ].join('\n'),
     [
       'kind: policies',
       'policies:',
@@ -175,13 +180,12 @@ export function policyTexts(grants: number): readonly string[] {
       `  - { name: own_region, on: metastore, rowFilter: "region = any(attribute('region'))", match: { region: { pii: region } }, to: all users, except: g9 }`,
     ].join('\n'),
   ];
+  return texts.map((text, i) => ({ path: `${i}.yaml`, text }));
 }
 
 function grantRow(i: number, random: (below: number) => number): string {
   const to = `[g${random(groupCount)}, g${random(groupCount)}]`;
-  const catalog = catalogs[random(catalogCount)];
-  if (i % 20 === 0) return `  - { on: ${catalog}, to: ${to}, privileges: [USE CATALOG, USE SCHEMA] }`;
-  if (i % 4 === 0) return `  - { on: ${schemas[random(schemaCount)]}, to: ${to}, privileges: [SELECT] }`;
+  if (i % 10 === 0) return `  - { on: ${schemas[random(schemaCount)]}, to: ${to}, privileges: [SELECT] }`;
   return `  - { on: ${tables[random(tableCount)]}, to: ${to}, privileges: [SELECT, MODIFY] }`;
 }
 
