@@ -1,6 +1,6 @@
 import type { GroupName, PrincipalName } from '../kernel/principal.ts';
-import { type SecurableName, withAncestors } from '../kernel/securable-name.ts';
-import type { AccessRule } from './gates.ts';
+import { isWithin, type SecurableName, withAncestors } from '../kernel/securable-name.ts';
+import { type AccessRule, depth } from './gates.ts';
 import type { Snapshot } from './model.ts';
 import type { Alike } from './plan-effects.ts';
 
@@ -38,17 +38,15 @@ const keyOf = ({ subject, on, act }: AccessRule): string => `${act}\0${on}\0${su
 
 function bySubject(rules: readonly AccessRule[]): BySubject {
   const found = new Map<string, AccessRule[]>();
-  for (const rule of rules) {
-    const own = found.get(rule.subject);
-    if (own === undefined) found.set(rule.subject, [rule]);
-    else own.push(rule);
-  }
+  for (const rule of rules) append(found, rule.subject, rule);
   return found;
 }
 
 /** What may have changed for principals of one class in both snapshots. */
 export interface Touched {
   readonly alikes: Iterable<Alike>;
+  /** All that they may do more than pass through, before or after: elsewhere they read nothing. */
+  readonly reachable: () => Iterable<Alike>;
   /** Whether they are in the same groups before and after. */
   readonly sameGroups: boolean;
 }
@@ -62,6 +60,9 @@ export class TouchedFinder {
   readonly #within = new Map<SecurableName, Alike[]>();
   /** What came or went itself: it may differ for everybody. Before the first policy only rules can differ. */
   readonly #newOrGone: readonly Alike[];
+  /** Of these the catalogs and schemas. */
+  readonly #containers = new Map<SecurableName, Alike[]>();
+  readonly #places = new Map<string, readonly SecurableName[]>();
   #ofBoth: BySubject | undefined;
 
   constructor(from: Snapshot | undefined, to: Snapshot, all: readonly Alike[]) {
@@ -71,9 +72,8 @@ export class TouchedFinder {
     this.#newOrGone = from === undefined ? [] : all.filter((alike) => alike.existed !== alike.exists);
     for (const alike of all)
       for (const above of withAncestors(alike.first)) {
-        const list = this.#within.get(above);
-        if (list === undefined) this.#within.set(above, [alike]);
-        else list.push(alike);
+        append(this.#within, above, alike);
+        if (depth(alike.first) < 3) append(this.#containers, above, alike);
       }
   }
 
@@ -85,8 +85,36 @@ export class TouchedFinder {
     if (joinedOrLeft.length > 0)
       for (const group of joinedOrLeft) for (const rule of this.#both().get(group) ?? []) rules.push(rule);
     const alikes = new Set(this.#newOrGone);
-    for (const on of outermost(rules)) for (const alike of this.#within.get(on) ?? []) alikes.add(alike);
-    return { alikes, sameGroups: joinedOrLeft.length === 0 };
+    let known: ReadonlySet<Alike> | undefined;
+    const reachable = () => {
+      known ??= this.#reachable(principal, new Set([...before, ...after]));
+      return known;
+    };
+    const passages = rules.filter(isPassage);
+    for (const on of outermost(rules.filter((rule) => !isPassage(rule))))
+      for (const alike of this.#within.get(on) ?? []) alikes.add(alike);
+    for (const on of outermost(passages)) {
+      for (const alike of this.#containers.get(on) ?? []) alikes.add(alike);
+      for (const alike of reachable()) if (isWithin(alike.first, on)) alikes.add(alike);
+    }
+    return { alikes, reachable, sameGroups: joinedOrLeft.length === 0 };
+  }
+
+  /** A way through a catalog or schema leads to something only where another rule gives it. */
+  #reachable(principal: PrincipalName, groups: ReadonlySet<string>): ReadonlySet<Alike> {
+    const places = [principal, ...groups].flatMap((subject) => this.#placesOf(subject));
+    const found = new Set<Alike>();
+    for (const on of new Set(places)) for (const alike of this.#within.get(on) ?? []) found.add(alike);
+    return found;
+  }
+
+  #placesOf(subject: string): readonly SecurableName[] {
+    const known = this.#places.get(subject);
+    if (known !== undefined) return known;
+    const rules = (this.#both().get(subject) ?? []).filter((rule) => !isPassage(rule));
+    const found = [...new Set(rules.map((rule) => rule.on))];
+    this.#places.set(subject, found);
+    return found;
   }
 
   *#rulesOf(
@@ -105,6 +133,16 @@ export class TouchedFinder {
     this.#ofBoth ??= bySubject([...(this.#from?.access ?? []), ...this.#to.access]);
     return this.#ofBoth;
   }
+}
+
+function isPassage({ act }: AccessRule): boolean {
+  return act === 'USE CATALOG' || act === 'USE SCHEMA';
+}
+
+function append<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [value]);
+  else list.push(value);
 }
 
 /** Each place once, and none that lies within another. */

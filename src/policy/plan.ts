@@ -47,21 +47,22 @@ export function planPolicy(from: Snapshot | undefined, to: Snapshot): PolicyPlan
 function classEffects(from: Snapshot | undefined, to: Snapshot): readonly SharedEffects[] {
   const found: SharedEffects[] = [];
   const securables = compared(from, to);
-  const ruled = securables.filter((alike) => alike.ruled.length > 0);
-  const changed = ruled.filter((alike) => alike.changed.length > 0);
+  const anyRuled = securables.some((alike) => alike.ruled.length > 0);
+  const anyChanged = securables.some((alike) => alike.changed.length > 0);
   const touched = new TouchedFinder(from, to, securables);
   for (const principals of classes(from, to)) {
     const [first] = principals;
     if (first === undefined) continue;
-    const { alikes, sameGroups } = touched.of(first);
+    const { alikes, reachable, sameGroups } = touched.of(first);
     const asked = askingBoth(from, to, first);
     for (const alike of alikes) {
       const effects = privilegeEffects(asked, alike);
       if (effects.length > 0) for (const on of alike.all) found.push({ principals, on, effects });
     }
-    if (from !== undefined)
-      for (const alike of sameGroups ? changed : ruled) {
+    if (from !== undefined && (sameGroups ? anyChanged : anyRuled))
+      for (const alike of reachable()) {
         const relations = sameGroups ? alike.changed : alike.ruled;
+        if (relations.length === 0) continue;
         for (const { on, effects } of rowEffects(from, to, first, asked, alike, relations))
           found.push({ principals, on, effects });
       }
