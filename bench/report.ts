@@ -5,12 +5,16 @@ export interface Measure {
   readonly name: string;
   readonly unit: string;
   readonly ours: number;
+  /** At most, in the same unit. */
+  readonly goal?: number;
   readonly peers: Readonly<Record<string, number>>;
 }
 
 export interface Report {
   readonly bench: string;
   readonly measures: readonly Measure[];
+  /** The figures that goals and releases are compared by. */
+  readonly keys?: Readonly<Record<string, number>>;
   readonly notes: readonly string[];
 }
 
@@ -31,14 +35,23 @@ export function machineFacts(): object {
 /** A table for people: every peer's figure and the ratio to it. */
 export function formatReport(report: Report): string {
   const peers = [...new Set(report.measures.flatMap((measure) => Object.keys(measure.peers)))];
-  const head = ['measure', 'unit', 'writ', ...peers.flatMap((peer) => [peer, `writ/${peer}`])];
+  const goals = report.measures.some((measure) => measure.goal !== undefined);
+  const goalOf = ({ goal }: Measure) => (goals ? [goal === undefined ? '–' : `≤ ${goal}`] : []);
+  const head = [
+    'measure',
+    'unit',
+    'writ',
+    ...(goals ? ['goal'] : []),
+    ...peers.flatMap((peer) => [peer, `writ/${peer}`]),
+  ];
   const rows = report.measures.map((measure) => [
     measure.name,
     measure.unit,
     format(measure.ours),
+    ...goalOf(measure),
     ...peers.flatMap((peer) => {
       const value = measure.peers[peer];
-      return value === undefined ? ['–', '–'] : [format(value), (measure.ours / value).toFixed(2)];
+      return value === undefined ? ['–', '–'] : [format(value), (measure.ours / value).toPrecision(2)];
     }),
   ]);
   const width = head.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i]?.length ?? 0)));

@@ -37,10 +37,20 @@ export function lastPart(name: SecurableName): string {
 /** The name itself and all that contain it, nearest first; the metastore is last. */
 export function withAncestors(name: SecurableName): readonly SecurableName[] {
   if (name === metastore) return [metastore];
+  if (!name.includes('"')) return plainAncestors(name);
   const parts = nameParts(name);
   return [...parts.keys()]
     .map((i) => formatSecurableName(parts.slice(0, parts.length - i)))
     .concat(metastore);
+}
+
+/** Without quotes every dot parts two names: cut, not read. */
+function plainAncestors(name: SecurableName): readonly SecurableName[] {
+  const names: SecurableName[] = [name];
+  for (let dot = name.lastIndexOf('.'); dot > 0; dot = name.lastIndexOf('.', dot - 1))
+    names.push(name.slice(0, dot) as SecurableName);
+  names.push(metastore);
+  return names;
 }
 
 /** Whether `name` is `ancestor` or lies below it. */

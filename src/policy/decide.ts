@@ -1,66 +1,103 @@
 import type { Decision, Reason } from '../kernel/decision.ts';
 import { type GroupName, operatorName, type PrincipalName } from '../kernel/principal.ts';
-import type { Privilege } from '../kernel/privilege.ts';
-import { metastore, type SecurableName, withAncestors } from '../kernel/securable-name.ts';
-import type { PrincipalOrGroup } from './document.ts';
+import { type Privilege, privileges } from '../kernel/privilege.ts';
+import { metastore, type SecurableName } from '../kernel/securable-name.ts';
 import type { GateEnforcer } from './enforcer.ts';
-import { type AccessRule, depth, type Gate, gatesOf } from './gates.ts';
+import { type AccessRule, depth, type Gate, gatesOf, opens } from './gates.ts';
 import type { Membership, PrincipalClass } from './membership.ts';
+import { RuleIndex } from './rule-index.ts';
 
-// Decisions: an index picks the few rules that can matter, casbin decides over them, the answer is kept.
+// Decisions: an index finds a rule that may open a gate, casbin decides over it, the answer is kept.
 
 const administrative: ReadonlySet<Privilege> = new Set(['MANAGE', 'BROWSE', 'CREATE CATALOG', 'APPLY TAG']);
 
-/** Answers kept at most; beyond it they are forgotten and made again. */
+/** Answers kept at most; beyond it they are forgotten and made again. Each takes some fifty bytes. */
 const maximumKept = 500_000;
 
-type Kept = Map<SecurableName, Map<Privilege, Decision>>;
+type Answers = Map<SecurableName, Decision>;
+
+/** Privilege, anchor and depth, as one number → whether the gate is open. */
+type Gates<Open> = Map<number, Open>;
+
+const numberOf: ReadonlyMap<Privilege, number> = new Map(privileges.map((name, i) => [name, i]));
 
 export class Decider {
   readonly #membership: Membership;
   readonly #enforcer: GateEnforcer;
-  /** Securable → subject → rules. */
-  readonly #index = new Map<SecurableName, Map<PrincipalOrGroup, AccessRule[]>>();
-  readonly #byPrincipal = new Map<PrincipalName, Kept>();
-  readonly #byClass = new Map<PrincipalClass, Kept>();
-  readonly #gates = new Map<PrincipalClass, Map<string, Reason | undefined>>();
-  readonly #anchors = new Map<SecurableName, SecurableName>();
+  readonly #index: RuleIndex;
+  /** Privilege first: few, and so near at hand. */
+  readonly #byPrincipal = new Map<Privilege, Map<PrincipalName, Answers>>();
+  readonly #byClass = new Map<Privilege, Map<PrincipalClass, Answers>>();
+  readonly #gates = new Map<PrincipalClass, Gates<Reason | undefined>>();
+  readonly #maximumKept: number;
   #kept = 0;
 
-  constructor(rules: readonly AccessRule[], membership: Membership, enforcer: GateEnforcer) {
+  constructor(
+    rules: readonly AccessRule[],
+    membership: Membership,
+    enforcer: GateEnforcer,
+    keep = maximumKept,
+  ) {
     this.#membership = membership;
     this.#enforcer = enforcer;
-    for (const rule of rules) {
-      const subjects = this.#index.get(rule.on) ?? new Map<PrincipalOrGroup, AccessRule[]>();
-      const own = subjects.get(rule.subject) ?? [];
-      own.push(rule);
-      subjects.set(rule.subject, own);
-      this.#index.set(rule.on, subjects);
-    }
+    this.#index = new RuleIndex(rules, membership);
+    this.#maximumKept = keep;
+  }
+
+  /** Answers and gates in memory: never more than the maximum by much. */
+  get kept(): number {
+    return this.#kept;
   }
 
   /** Under a microsecond when it was asked before: three look-ups. */
   decide(principal: PrincipalName, privilege: Privilege, on: SecurableName): Decision {
-    const known = this.#byPrincipal.get(principal)?.get(on)?.get(privilege);
+    const known = this.#byPrincipal.get(privilege)?.get(principal)?.get(on);
     return known ?? this.#decide(principal, privilege, on);
   }
 
+  /**
+   * Whether one principal may, for many questions: true exactly where `decide` allows. From the index alone (casbin is
+   * asked wherever somebody is let in, and lists let nobody in); nothing is kept longer than the function that is returned.
+   */
+  asking(principal: PrincipalName): (privilege: Privilege, on: SecurableName) => boolean {
+    if (principal === operatorName) return (privilege) => administrative.has(privilege);
+    const who = this.#membership.classOf(principal);
+    const gates: Gates<boolean> = new Map();
+    const isOpen = ({ privilege, on }: Gate): boolean => {
+      const anchor = this.#index.anchorOf(on);
+      const at = depth(on);
+      const first = () => this.#first(who, privilege, at, anchor);
+      // Rules of its own: nothing else shares the answer.
+      return at === 3 && this.#index.depthOf(anchor) === 3
+        ? first()
+        : below(gates, keyOf(privilege, anchor, at), first);
+    };
+    return (privilege, on) => gatesOf(privilege, on).every(isOpen);
+  }
+
+  #first(who: PrincipalClass, gate: Privilege, gateDepth: number, anchor: number): boolean {
+    const found = this.#index.find(who, anchor, (rule, ruleDepth) =>
+      opens(rule.act, ruleDepth, gate, gateDepth) ? true : undefined,
+    );
+    return found === true;
+  }
+
   #decide(principal: PrincipalName, privilege: Privilege, on: SecurableName): Decision {
-    if (this.#kept > maximumKept) this.#forget();
+    if (this.#kept > this.#maximumKept) this.#forget();
     if (principal === operatorName) return decideOperator(privilege, on);
     const who = this.#membership.classOf(principal);
-    let kept = this.#byClass.get(who);
-    if (kept === undefined) {
-      kept = new Map();
-      this.#byClass.set(who, kept);
-    }
-    this.#byPrincipal.set(principal, kept);
-    const answers = kept.get(on) ?? new Map<Privilege, Decision>();
-    kept.set(on, answers);
-    const known = answers.get(privilege);
+    const answers = below(
+      below(this.#byClass, privilege, newMap<PrincipalClass, Answers>),
+      who,
+      newMap<SecurableName, Decision>,
+    );
+    const people = below(this.#byPrincipal, privilege, newMap<PrincipalName, Answers>);
+    if (!people.has(principal)) this.#kept++;
+    people.set(principal, answers);
+    const known = answers.get(on);
     if (known !== undefined) return known;
     const decision = this.#ask(who, privilege, on);
-    answers.set(privilege, decision);
+    answers.set(on, decision);
     this.#kept++;
     return decision;
   }
@@ -69,65 +106,72 @@ export class Decider {
     const because: Reason[] = [];
     for (const gate of gatesOf(privilege, on)) {
       const reason = this.#gate(who, gate);
-      if (reason.kind === 'gate-failed') return { effect: 'deny', because: [reason] };
+      if (reason === undefined)
+        return { effect: 'deny', because: [{ kind: 'gate-failed', gate: gate.privilege, on: gate.on }] };
       because.push(reason);
     }
     return { effect: 'allow', because };
   }
 
   /** What lies below one anchor at one depth has one answer, so that casbin is asked once for all tables of a schema. */
-  #gate(who: PrincipalClass, gate: Gate): Reason {
-    const gates = this.#gates.get(who) ?? new Map<string, Reason | undefined>();
-    this.#gates.set(who, gates);
-    const anchor = this.anchorOf(gate.on);
-    const key = `${gate.privilege} ${depth(gate.on)} ${anchor}`;
-    if (!gates.has(key)) gates.set(key, this.#open(who, gate, anchor));
-    return gates.get(key) ?? { kind: 'gate-failed', gate: gate.privilege, on: gate.on };
+  #gate(who: PrincipalClass, gate: Gate): Reason | undefined {
+    const anchor = this.#index.anchorOf(gate.on);
+    const gateDepth = depth(gate.on);
+    const ask = () => this.#open(who, gate, gateDepth, anchor);
+    // Rules of its own: no other securable shares the answer.
+    if (gateDepth === 3 && this.#index.depthOf(anchor) === 3) return ask();
+    const gates = below(this.#gates, who, newMap<number, Reason | undefined>);
+    const key = keyOf(gate.privilege, anchor, gateDepth);
+    const known = gates.get(key);
+    if (known !== undefined || gates.has(key)) return known;
+    const reason = ask();
+    gates.set(key, reason);
+    this.#kept++;
+    return reason;
   }
 
-  #open(who: PrincipalClass, gate: Gate, anchor: SecurableName): Reason | undefined {
-    const rules = this.#candidates(who, anchor);
-    const opened = this.#enforcer.enforce(who, gate, rules);
-    const rule = opened === undefined ? undefined : rules[opened];
-    return rule === undefined ? undefined : reasonOf(rule, gate.privilege, who);
+  /** Only what would open the gate is put before casbin, one rule at a time; without its word nothing opens. */
+  #open(who: PrincipalClass, gate: Gate, gateDepth: number, anchor: number): Reason | undefined {
+    return this.#index.find(who, anchor, (rule, ruleDepth) => {
+      if (!opens(rule.act, ruleDepth, gate.privilege, gateDepth)) return undefined;
+      const opened = this.#enforcer.enforce(who, gate, [rule]) !== undefined;
+      return opened ? reasonOf(rule, gate.privilege, who) : undefined;
+    });
   }
 
   /** The nearest securable, itself or above, that any grant or owner names: below it all of one depth are alike. */
-  anchorOf(on: SecurableName): SecurableName {
-    const known = this.#anchors.get(on);
-    if (known !== undefined) return known;
-    const found = withAncestors(on).find((name) => this.#index.has(name)) ?? metastore;
-    this.#anchors.set(on, found);
-    return found;
-  }
-
-  /** Rules on the securable and all that contain it whose subject the class is or is in; nearest first. */
-  #candidates(who: PrincipalClass, on: SecurableName): readonly AccessRule[] {
-    const found: AccessRule[] = [];
-    for (const securable of withAncestors(on)) {
-      const subjects = this.#index.get(securable);
-      if (subjects === undefined) continue;
-      if (who.name !== undefined) found.push(...(subjects.get(who.name) ?? []));
-      if (subjects.size < who.groups.size) {
-        for (const [subject, rules] of subjects)
-          if (subject !== who.name && who.groups.has(subject as GroupName)) found.push(...rules);
-      } else for (const group of who.groups) found.push(...(subjects.get(group) ?? []));
-    }
-    return found;
+  anchorOf(on: SecurableName): number {
+    return this.#index.anchorOf(on);
   }
 
   #forget(): void {
     this.#byPrincipal.clear();
     this.#byClass.clear();
     this.#gates.clear();
-    this.#anchors.clear();
     this.#kept = 0;
   }
 }
 
+function keyOf(privilege: Privilege, anchor: number, at: number): number {
+  return (anchor * 8 + at) * 32 + (numberOf.get(privilege) ?? 31);
+}
+
+function newMap<K, V>(): Map<K, V> {
+  return new Map();
+}
+
+/** What a map holds for a key; made where there is nothing yet. */
+function below<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  const known = map.get(key);
+  if (known !== undefined) return known;
+  const made = make();
+  map.set(key, made);
+  return made;
+}
+
 function reasonOf(rule: AccessRule, gate: Privilege, who: PrincipalClass): Reason {
   if (rule.act === 'OWNER') return { kind: 'owner', on: rule.on, owner: rule.subject, gate };
-  const via = rule.subject === who.name ? [] : (who.via.get(rule.subject as GroupName) ?? []);
+  const via = rule.subject === who.name ? [] : who.via(rule.subject as GroupName);
   return { kind: 'grant', privilege: rule.act, on: rule.on, to: rule.subject, via, gate };
 }
 

@@ -1,5 +1,4 @@
 import { type Enforcer, newEnforcer, newModelFromString } from 'casbin';
-import type { GroupName } from '../kernel/principal.ts';
 import type { Privilege } from '../kernel/privilege.ts';
 import { isWithin, type SecurableName } from '../kernel/securable-name.ts';
 import type { PrincipalOrGroup } from './document.ts';
@@ -48,7 +47,7 @@ export async function createEnforcer(): Promise<GateEnforcer> {
 }
 
 function isSubject(who: PrincipalClass, subject: PrincipalOrGroup): boolean {
-  return subject === who.name || who.groups.has(subject as GroupName);
+  return subject === who.name || who.isIn(subject);
 }
 
 function covers(on: SecurableName, act: AccessRule['act'], asked: SecurableName, gate: Privilege): boolean {

@@ -103,10 +103,10 @@ export function whoCan(
   const { after, limit = Number.POSITIVE_INFINITY } = page;
   return [...snapshot.principals]
     .filter((principal) => after === undefined || compareText(principal, after) > 0)
+    .filter((principal) => snapshot.asking(principal)(privilege, on))
     .sort(compareText)
-    .map((principal) => ({ principal, decision: snapshot.decide(principal, privilege, on) }))
-    .filter(({ decision }) => decision.effect === 'allow')
-    .slice(0, limit);
+    .slice(0, limit)
+    .map((principal) => ({ principal, decision: snapshot.decide(principal, privilege, on) }));
 }
 
 /** Tables and views on which a principal holds a privilege, by name: at most `limit` after the name `after`. */
@@ -117,9 +117,24 @@ export function whatCan(
   page: { readonly after?: SecurableName; readonly limit?: number } = {},
 ): readonly SecurableName[] {
   const { after, limit = Number.POSITIVE_INFINITY } = page;
-  return [...snapshot.catalog.tables.keys()]
-    .filter((name) => after === undefined || name > after)
-    .sort(compareText)
-    .filter((name) => snapshot.decide(principal, privilege, name).effect === 'allow')
-    .slice(0, limit);
+  const may = snapshot.asking(principal);
+  const names = snapshot.tableNames();
+  const found: SecurableName[] = [];
+  for (let i = after === undefined ? 0 : firstAfter(names, after); i < names.length; i++) {
+    const name = names[i];
+    if (found.length >= limit) break;
+    if (name !== undefined && may(privilege, name)) found.push(name);
+  }
+  return found;
+}
+
+/** Where the first name after another stands in a sorted list. */
+function firstAfter(names: readonly SecurableName[], after: SecurableName): number {
+  let [low, high] = [0, names.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (compareText(names[middle] ?? '', after) <= 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

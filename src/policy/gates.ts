@@ -1,5 +1,5 @@
 import { notInAllPrivileges, type Privilege } from '../kernel/privilege.ts';
-import { formatSecurableName, metastore, nameParts, type SecurableName } from '../kernel/securable-name.ts';
+import { metastore, nameParts, type SecurableName, withAncestors } from '../kernel/securable-name.ts';
 import type { PrincipalOrGroup } from './document.ts';
 
 // What a decision asks, as a value: gates that must all open, and which rule opens which gate. The index, casbin's
@@ -26,18 +26,19 @@ const ownDepth: Partial<Record<Privilege, number>> = { 'USE CATALOG': 1, 'USE SC
  */
 export function gatesOf(privilege: Privilege, on: SecurableName): readonly Gate[] {
   if (on === metastore) return [{ privilege, on }];
-  const parts = nameParts(on).slice(0, ownDepth[privilege] ?? 3);
-  const securable = formatSecurableName(parts);
+  const up = withAncestors(on);
+  const at = Math.min(up.length - 1, ownDepth[privilege] ?? 3);
+  const named = (wanted: number) => up[up.length - 1 - wanted] ?? on;
+  const securable = named(at);
   if (privilege === 'BROWSE') return [{ privilege, on: securable }];
   const gates: Gate[] = [];
-  const add = (gate: Privilege, depth: number) => {
-    const ownGate = parts.length === depth && (privilege === 'MANAGE' || privilege === gate);
-    if (parts.length >= depth && !ownGate)
-      gates.push({ privilege: gate, on: formatSecurableName(parts.slice(0, depth)) });
+  const add = (gate: Privilege, wanted: number) => {
+    const ownGate = at === wanted && (privilege === 'MANAGE' || privilege === gate);
+    if (at >= wanted && !ownGate) gates.push({ privilege: gate, on: named(wanted) });
   };
   add('USE CATALOG', 1);
   add('USE SCHEMA', 2);
-  if (privilege === 'MODIFY' && parts.length === 3) gates.push({ privilege: 'SELECT', on: securable });
+  if (privilege === 'MODIFY' && at === 3) gates.push({ privilege: 'SELECT', on: securable });
   gates.push({ privilege, on: securable });
   return gates;
 }
@@ -54,7 +55,11 @@ const createOnly: ReadonlySet<Privilege> = new Set([
 
 /** Depth of a securable: metastore 0, catalog 1, schema 2, table and its like 3. */
 export function depth(on: SecurableName): number {
-  return on === metastore ? 0 : nameParts(on).length;
+  if (on === metastore) return 0;
+  if (on.includes('"')) return nameParts(on).length;
+  let found = 1;
+  for (let dot = on.indexOf('.'); dot >= 0; dot = on.indexOf('.', dot + 1)) found++;
+  return found;
 }
 
 /**

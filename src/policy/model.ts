@@ -4,6 +4,7 @@ import type { GroupName, PrincipalName } from '../kernel/principal.ts';
 import type { Privilege } from '../kernel/privilege.ts';
 import type { SecurableName } from '../kernel/securable-name.ts';
 import type { Expression } from './expression/model.ts';
+import type { AccessRule } from './gates.ts';
 
 // What policy files become. A Snapshot is immutable and named by the hash of its content (files and catalog).
 
@@ -81,8 +82,14 @@ export interface Snapshot {
   boundRules(principal: PrincipalName, table: SecurableName): BoundRules;
   /** Principals of one class get the same answers from everything but `attributes`; compare by identity. */
   classOf(principal: PrincipalName): object;
-  /** The nearest securable, itself or above, with grants or an owner: below it all of one depth are decided alike. */
-  anchorOf(on: SecurableName): SecurableName;
+  /** Whether one principal may, for many questions at once: true exactly where `decide` allows. Keeps nothing. */
+  asking(principal: PrincipalName): (privilege: Privilege, on: SecurableName) => boolean;
+  /** Names the nearest securable, itself or above, with grants or an owner: below it all of one depth are decided alike. */
+  anchorOf(on: SecurableName): number;
+  /** All tables and views by name, ascending. */
+  tableNames(): readonly SecurableName[];
+  /** All rules that decisions are made from. */
+  readonly access: readonly AccessRule[];
   binds(audience: Audience, principal: PrincipalName): boolean;
   /** Every group that the principal is in, through any chain; `all users` included. */
   groupsOf(principal: PrincipalName): ReadonlySet<GroupName>;

@@ -1,8 +1,9 @@
 import { never } from '../kernel/never.ts';
 import type { PrincipalName } from '../kernel/principal.ts';
 import type { Privilege } from '../kernel/privilege.ts';
-import { child, nameParts, type SecurableName } from '../kernel/securable-name.ts';
+import { child, type SecurableName } from '../kernel/securable-name.ts';
 import type { Expression } from './expression/model.ts';
+import { depth } from './gates.ts';
 import type { ColumnMaskRule, RowFilterRule, Snapshot } from './model.ts';
 
 // What changes for one principal on one securable between two snapshots, as values.
@@ -115,6 +116,9 @@ export interface Alike {
   readonly privileges: readonly Privilege[];
   readonly first: SecurableName;
   readonly all: readonly SecurableName[];
+  /** Whether they are there at all, before and after. */
+  readonly existed: boolean;
+  readonly exists: boolean;
   /** Those whose rows are filtered or masked for anybody. */
   readonly ruled: readonly SecurableName[];
   /** Those of them whose rules differ between the snapshots; on the others only a change of groups has an effect. */
@@ -123,21 +127,23 @@ export interface Alike {
 
 /** Every securable of either snapshot, those that are decided alike together. */
 export function compared(from: Snapshot | undefined, to: Snapshot): readonly Alike[] {
-  const groups = new Map<string, { privileges: readonly Privilege[]; all: SecurableName[] }>();
+  const groups = new Map<string, { readonly alike: Alike; readonly all: SecurableName[] }>();
   for (const [on, privileges] of securables(from, to)) {
-    const sides = [from, to].map((one) =>
-      one === undefined || !exists(one, on) ? [] : [one.anchorOf(on), nameParts(on).length],
-    );
-    const key = JSON.stringify([sides, privileges]);
-    const group = groups.get(key) ?? { privileges, all: [] };
-    group.all.push(on);
-    groups.set(key, group);
+    const [existed, there] = [from, to].map((one) => one !== undefined && exists(one, on));
+    const sides = [existed ? from?.anchorOf(on) : '', there ? to.anchorOf(on) : '', depth(on)];
+    const key = [...sides, privileges.length].join(' ');
+    const known = groups.get(key);
+    if (known !== undefined) known.all.push(on);
+    else {
+      const all = [on];
+      const flags = { existed: existed === true, exists: there === true };
+      groups.set(key, { alike: { privileges, first: on, all, ...flags, ruled: [], changed: [] }, all });
+    }
   }
-  return [...groups.values()].flatMap(({ privileges, all }) => {
-    const [first] = all;
+  return [...groups.values()].map(({ alike, all }) => {
     const ruled = all.filter((on) => [from, to].some((one) => one !== undefined && isRuled(one, on)));
     const changed = ruled.filter((on) => from === undefined || !sameRules(from, to, on));
-    return first === undefined ? [] : [{ privileges, first, all, ruled, changed }];
+    return { ...alike, ruled, changed };
   });
 }
 
@@ -163,58 +169,74 @@ function isRuled(snapshot: Snapshot, on: SecurableName): boolean {
 
 /** Whether everything that a relation shows is under the same rules, for the same audiences. */
 function sameRules(from: Snapshot, to: Snapshot, on: SecurableName): boolean {
-  const [before, after] = [from, to].map((snapshot) =>
-    [...beneath(snapshot, on)].flatMap((table) => {
-      const rules = snapshot.tableRules(table);
-      return rules === undefined ? [] : [...rules.filters, ...rules.masks].map((rule) => ({ table, rule }));
-    }),
+  const [before, after] = [[...beneath(from, on)], [...beneath(to, on)]];
+  return (
+    before.length === after.length &&
+    before.every((table, i) => table === after[i] && sameOwnRules(from, to, table))
   );
-  if (before === undefined || after === undefined || before.length !== after.length) return false;
-  return before.every(({ table, rule }, i) => {
-    const other = after[i];
-    if (other === undefined || other.table !== table || other.rule.policy !== rule.policy) return false;
-    const where = [rule, other.rule].map((one) => [
-      one.on,
-      one.audience,
-      one.kind === 'column-mask' ? [one.column, one.strength] : [],
-    ]);
-    return says(rule, other.rule) && JSON.stringify(where[0]) === JSON.stringify(where[1]);
+}
+
+function sameOwnRules(from: Snapshot, to: Snapshot, table: SecurableName): boolean {
+  const [before, after] = [from, to].map((snapshot) => {
+    const rules = snapshot.tableRules(table);
+    return rules === undefined ? [] : [...rules.filters, ...rules.masks];
+  });
+  return before?.length === after?.length && before?.every((rule, i) => sameRule(rule, after?.[i])) === true;
+}
+
+function sameRule(a: RowFilterRule | ColumnMaskRule, b: RowFilterRule | ColumnMaskRule | undefined): boolean {
+  if (b === undefined || a.kind !== b.kind || a.policy !== b.policy || a.on !== b.on) return false;
+  if (a.kind === 'column-mask' && b.kind === 'column-mask')
+    if (a.column !== b.column || a.strength !== b.strength) return false;
+  const sameNames = (one: readonly string[], other: readonly string[]) =>
+    one.length === other.length && one.every((name, i) => name === other[i]);
+  return (
+    says(a, b) && sameNames(a.audience.to, b.audience.to) && sameNames(a.audience.except, b.audience.except)
+  );
+}
+
+/** What one principal may, before and after. */
+export interface AskedBoth {
+  readonly before: (privilege: Privilege, on: Alike) => boolean;
+  readonly after: (privilege: Privilege, on: Alike) => boolean;
+}
+
+export function askingBoth(from: Snapshot | undefined, to: Snapshot, principal: PrincipalName): AskedBoth {
+  const before = from?.asking(principal);
+  const after = to.asking(principal);
+  return {
+    before: (privilege, { existed, first }) => existed && before?.(privilege, first) === true,
+    after: (privilege, { exists: there, first }) => there && after(privilege, first),
+  };
+}
+
+/** Privileges gained and lost on securables that are decided alike. */
+export function privilegeEffects({ before, after }: AskedBoth, alike: Alike): readonly Effect[] {
+  return alike.privileges.flatMap((privilege): readonly Effect[] => {
+    const gained = after(privilege, alike);
+    return before(privilege, alike) === gained ? [] : [{ kind: 'privilege', privilege, gained }];
   });
 }
 
-/** Privileges gained and lost on securables that are decided alike; `principal` stands for its class. */
-export function privilegeEffects(
-  from: Snapshot | undefined,
-  to: Snapshot,
-  principal: PrincipalName,
-  { privileges, first }: Alike,
-): readonly Effect[] {
-  return privileges.flatMap((privilege): readonly Effect[] => {
-    const before = from !== undefined && may(from, principal, privilege, first);
-    const after = may(to, principal, privilege, first);
-    return before === after ? [] : [{ kind: 'privilege', privilege, gained: after }];
-  });
-}
-
-/** Filters and masks that changed on one relation, where the principal reads it before and after. */
+/** Filters and masks that changed on some of the alike relations, where the principal reads them before and after. */
 export function rowEffects(
-  from: Snapshot | undefined,
+  from: Snapshot,
   to: Snapshot,
   principal: PrincipalName,
-  on: SecurableName,
-): readonly Effect[] {
-  const reads = (snapshot: Snapshot) => may(snapshot, principal, 'SELECT', on);
-  return from !== undefined && reads(from) && reads(to) ? ruleEffects(from, to, principal, on) : [];
-}
-
-function may(snapshot: Snapshot, principal: PrincipalName, privilege: Privilege, on: SecurableName): boolean {
-  return exists(snapshot, on) && snapshot.decide(principal, privilege, on).effect === 'allow';
+  asked: AskedBoth,
+  alike: Alike,
+  relations: readonly SecurableName[],
+): readonly { readonly on: SecurableName; readonly effects: readonly Effect[] }[] {
+  if (!asked.before('SELECT', alike) || !asked.after('SELECT', alike)) return [];
+  return relations
+    .map((on) => ({ on, effects: ruleEffects(from, to, principal, on) }))
+    .filter(({ effects }) => effects.length > 0);
 }
 
 function exists({ catalog }: Snapshot, on: SecurableName): boolean {
-  const depth = nameParts(on).length;
-  if (depth === 1) return catalog.catalogs.has(on);
-  if (depth === 2) return catalog.schemas.has(on);
+  const at = depth(on);
+  if (at === 1) return catalog.catalogs.has(on);
+  if (at === 2) return catalog.schemas.has(on);
   return catalog.tables.has(on) || catalog.functions.has(on);
 }
 
@@ -236,9 +258,10 @@ function ruleEffects(
   for (const [column, change] of changes(before.masks, after.masks))
     effects.push({ kind: 'mask', column, change });
   if (effects.length === 0 && after.filters.size + after.masks.size === 0) return effects;
+  const [wereIn, areIn]: ReadonlySet<string>[] = [from.groupsOf(principal), to.groupsOf(principal)];
   for (const group of askedGroups([...after.filters.values(), ...after.masks.values()])) {
-    const was = [...from.groupsOf(principal)].some((name) => name === group);
-    const is = [...to.groupsOf(principal)].some((name) => name === group);
+    const was = wereIn?.has(group) === true;
+    const is = areIn?.has(group) === true;
     if (was !== is) effects.push({ kind: 'membership', group, gained: is });
   }
   return effects;

@@ -3,6 +3,7 @@ import { metastore, type SecurableName } from '../kernel/securable-name.ts';
 import { compareText } from './findings.ts';
 import type { AccessChange, PolicyPlan, SharedChange, Snapshot, Widened } from './model.ts';
 import {
+  askingBoth,
   compared,
   describeEffect,
   type Effect,
@@ -14,6 +15,7 @@ import {
   shrinks,
 } from './plan-effects.ts';
 import { summarize } from './plan-summary.ts';
+import { TouchedFinder } from './plan-touched.ts';
 
 const maximumChanges = 10_000;
 
@@ -48,26 +50,45 @@ export function planPolicy(from: Snapshot | undefined, to: Snapshot): PolicyPlan
 function classEffects(from: Snapshot | undefined, to: Snapshot): readonly SharedEffects[] {
   const found: SharedEffects[] = [];
   const securables = compared(from, to);
+  const anyRuled = securables.some((alike) => alike.ruled.length > 0);
+  const anyChanged = securables.some((alike) => alike.changed.length > 0);
+  const touched = new TouchedFinder(from, to, securables);
   for (const principals of classes(from, to)) {
     const [first] = principals;
     if (first === undefined) continue;
-    const sameGroups = from !== undefined && sameSet(from.groupsOf(first), to.groupsOf(first));
-    for (const alike of securables) {
-      const effects = privilegeEffects(from, to, first, alike);
+    const { alikes, reachable, sameGroups } = touched.of(first);
+    const asked = askingBoth(from, to, first);
+    for (const alike of alikes) {
+      const effects = privilegeEffects(asked, alike);
       if (effects.length > 0) for (const on of alike.all) found.push({ principals, on, effects });
-      for (const on of sameGroups ? alike.changed : alike.ruled) {
-        const rows = rowEffects(from, to, first, on);
-        if (rows.length > 0) found.push({ principals, on, effects: rows });
+    }
+    if (from !== undefined && (sameGroups ? anyChanged : anyRuled))
+      for (const alike of reachable()) {
+        const relations = sameGroups ? alike.changed : alike.ruled;
+        if (relations.length === 0) continue;
+        for (const { on, effects } of rowEffects(from, to, first, asked, alike, relations))
+          found.push({ principals, on, effects });
       }
-    }
-    for (const on of to.catalog.catalogs.keys()) {
-      const before = new Set(from?.assumableRoles(first, on) ?? []);
-      const after = new Set(to.assumableRoles(first, on));
-      const effects = difference(before, after).map(
-        ([role, gained]): Effect => ({ kind: 'assume', role, gained }),
-      );
-      if (effects.length > 0) found.push({ principals, on, effects });
-    }
+    found.push(...roleEffects(from, to, principals, first));
+  }
+  return found;
+}
+
+function roleEffects(
+  from: Snapshot | undefined,
+  to: Snapshot,
+  principals: readonly PrincipalName[],
+  first: PrincipalName,
+): readonly SharedEffects[] {
+  const found: SharedEffects[] = [];
+  for (const on of to.catalog.catalogs.keys()) {
+    const before = from?.assumableRoles(first, on) ?? [];
+    const after = to.assumableRoles(first, on);
+    if (before.length === 0 && after.length === 0) continue;
+    const effects = difference(new Set(before), new Set(after)).map(
+      ([role, gained]): Effect => ({ kind: 'assume', role, gained }),
+    );
+    if (effects.length > 0) found.push({ principals, on, effects });
   }
   return found;
 }
@@ -101,10 +122,6 @@ function ownEffects(from: Snapshot | undefined, to: Snapshot): readonly SharedEf
     if (effects.length > 0) found.push({ principals: [principal], on: metastore, effects });
   }
   return found;
-}
-
-function sameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
-  return a.size === b.size && [...a].every((one) => b.has(one));
 }
 
 function difference(before: ReadonlySet<string>, after: ReadonlySet<string>): readonly [string, boolean][] {

@@ -7,6 +7,7 @@ import type { Assumption } from './assumption.ts';
 import { Decider } from './decide.ts';
 import type { PolicyDocuments, PrincipalOrGroup } from './document.ts';
 import type { GateEnforcer } from './enforcer.ts';
+import { compareText } from './findings.ts';
 import type { AccessRule } from './gates.ts';
 import { binds, claimSourced, isAmong, type Membership, type PrincipalClass } from './membership.ts';
 import type { Audience, BoundRules, ColumnMaskRule, PolicyFile, Snapshot, TableRules } from './model.ts';
@@ -26,6 +27,9 @@ export interface SnapshotParts {
   readonly enforcer: GateEnforcer;
   readonly nextExpiry: number;
 }
+
+/** Bound rules kept at most; beyond it they are forgotten and made again. */
+const maximumBound = 200_000;
 
 const unruled: BoundRules = { filters: [], masks: new Map(), exemptFromAll: false, reasons: [] };
 const noAttributes: ReadonlyMap<string, readonly string[]> = new Map();
@@ -52,6 +56,8 @@ export class CompiledSnapshot implements Snapshot {
   readonly #attributes: ReadonlyMap<PrincipalName, ReadonlyMap<string, readonly string[]>>;
   readonly #assumptions: readonly Assumption[];
   readonly #bound = new Map<PrincipalClass, Map<SecurableName, BoundRules>>();
+  #boundCount = 0;
+  #tableNames: readonly SecurableName[] | undefined;
 
   constructor(parts: SnapshotParts) {
     const { documents } = parts;
@@ -105,6 +111,10 @@ export class CompiledSnapshot implements Snapshot {
     if (known !== undefined) return known;
     const found = bindTo(rules, who);
     kept.set(table, found);
+    if (++this.#boundCount > maximumBound) {
+      this.#bound.clear();
+      this.#boundCount = 0;
+    }
     return found;
   }
 
@@ -121,8 +131,17 @@ export class CompiledSnapshot implements Snapshot {
     return this.#membership.classOf(principal);
   }
 
-  anchorOf(on: SecurableName): SecurableName {
+  anchorOf(on: SecurableName): number {
     return this.#decider.anchorOf(on);
+  }
+
+  asking(principal: PrincipalName): (privilege: Privilege, on: SecurableName) => boolean {
+    return this.#decider.asking(principal);
+  }
+
+  tableNames(): readonly SecurableName[] {
+    this.#tableNames ??= [...this.catalog.tables.keys()].sort(compareText);
+    return this.#tableNames;
   }
 
   attributes(principal: PrincipalName): ReadonlyMap<string, readonly string[]> {

@@ -1,0 +1,159 @@
+import type { GroupName, PrincipalName } from '../kernel/principal.ts';
+import { isWithin, type SecurableName, withAncestors } from '../kernel/securable-name.ts';
+import { type AccessRule, depth } from './gates.ts';
+import type { Snapshot } from './model.ts';
+import type { Alike } from './plan-effects.ts';
+
+// Which decisions can differ between two snapshots at all. A decision follows from the rules, on the securable and above
+// it, of somebody and of the groups that they are in: where none of these came or went, it is the same.
+
+type BySubject = ReadonlyMap<string, readonly AccessRule[]>;
+
+/** Rules that stand in one list and not in the other, by subject. */
+export function changedRules(from: readonly AccessRule[], to: readonly AccessRule[]): BySubject {
+  const [before, after] = withoutEqualEnds(from, to);
+  const [was, is] = [new Set(before.map(keyOf)), new Set(after.map(keyOf))];
+  return bySubject([
+    ...before.filter((rule) => !is.has(keyOf(rule))),
+    ...after.filter((rule) => !was.has(keyOf(rule))),
+  ]);
+}
+
+/** Most changes leave most of the text as it was: what is equal at both ends needs no set. */
+function withoutEqualEnds(
+  from: readonly AccessRule[],
+  to: readonly AccessRule[],
+): readonly [readonly AccessRule[], readonly AccessRule[]] {
+  const shortest = Math.min(from.length, to.length);
+  const equal = (a: AccessRule | undefined, b: AccessRule | undefined) =>
+    a?.subject === b?.subject && a?.on === b?.on && a?.act === b?.act;
+  let start = 0;
+  while (start < shortest && equal(from[start], to[start])) start++;
+  let end = 0;
+  while (end < shortest - start && equal(from[from.length - 1 - end], to[to.length - 1 - end])) end++;
+  return [from.slice(start, from.length - end), to.slice(start, to.length - end)];
+}
+
+const keyOf = ({ subject, on, act }: AccessRule): string => `${act}\0${on}\0${subject}`;
+
+function bySubject(rules: readonly AccessRule[]): BySubject {
+  const found = new Map<string, AccessRule[]>();
+  for (const rule of rules) append(found, rule.subject, rule);
+  return found;
+}
+
+/** What may have changed for principals of one class in both snapshots. */
+export interface Touched {
+  readonly alikes: Iterable<Alike>;
+  /** All that they may do more than pass through, before or after: elsewhere they read nothing. */
+  readonly reachable: () => Iterable<Alike>;
+  /** Whether they are in the same groups before and after. */
+  readonly sameGroups: boolean;
+}
+
+/** Answers for one class after the other what may have changed for it. */
+export class TouchedFinder {
+  readonly #from: Snapshot | undefined;
+  readonly #to: Snapshot;
+  readonly #changed: BySubject;
+  /** Securable → those alike ones that lie within it. */
+  readonly #within = new Map<SecurableName, Alike[]>();
+  /** What came or went itself: it may differ for everybody. Before the first policy only rules can differ. */
+  readonly #newOrGone: readonly Alike[];
+  /** Of these the catalogs and schemas. */
+  readonly #containers = new Map<SecurableName, Alike[]>();
+  readonly #places = new Map<string, readonly SecurableName[]>();
+  #ofBoth: BySubject | undefined;
+
+  constructor(from: Snapshot | undefined, to: Snapshot, all: readonly Alike[]) {
+    this.#from = from;
+    this.#to = to;
+    this.#changed = changedRules(from?.access ?? [], to.access);
+    this.#newOrGone = from === undefined ? [] : all.filter((alike) => alike.existed !== alike.exists);
+    for (const alike of all)
+      for (const above of withAncestors(alike.first)) {
+        append(this.#within, above, alike);
+        if (depth(alike.first) < 3) append(this.#containers, above, alike);
+      }
+  }
+
+  of(principal: PrincipalName): Touched {
+    const before = this.#from?.groupsOf(principal) ?? new Set<GroupName>();
+    const after = this.#to.groupsOf(principal);
+    const joinedOrLeft = [...before, ...after].filter((group) => !(before.has(group) && after.has(group)));
+    const rules = [...this.#rulesOf(this.#changed, principal, before, after)];
+    if (joinedOrLeft.length > 0)
+      for (const group of joinedOrLeft) for (const rule of this.#both().get(group) ?? []) rules.push(rule);
+    const alikes = new Set(this.#newOrGone);
+    let known: ReadonlySet<Alike> | undefined;
+    const reachable = () => {
+      known ??= this.#reachable(principal, new Set([...before, ...after]));
+      return known;
+    };
+    const passages = rules.filter(isPassage);
+    for (const on of outermost(rules.filter((rule) => !isPassage(rule))))
+      for (const alike of this.#within.get(on) ?? []) alikes.add(alike);
+    for (const on of outermost(passages)) {
+      for (const alike of this.#containers.get(on) ?? []) alikes.add(alike);
+      for (const alike of reachable()) if (isWithin(alike.first, on)) alikes.add(alike);
+    }
+    return { alikes, reachable, sameGroups: joinedOrLeft.length === 0 };
+  }
+
+  /** A way through a catalog or schema leads to something only where another rule gives it. */
+  #reachable(principal: PrincipalName, groups: ReadonlySet<string>): ReadonlySet<Alike> {
+    const places = [principal, ...groups].flatMap((subject) => this.#placesOf(subject));
+    const found = new Set<Alike>();
+    for (const on of new Set(places)) for (const alike of this.#within.get(on) ?? []) found.add(alike);
+    return found;
+  }
+
+  #placesOf(subject: string): readonly SecurableName[] {
+    const known = this.#places.get(subject);
+    if (known !== undefined) return known;
+    const rules = (this.#both().get(subject) ?? []).filter((rule) => !isPassage(rule));
+    const found = [...new Set(rules.map((rule) => rule.on))];
+    this.#places.set(subject, found);
+    return found;
+  }
+
+  *#rulesOf(
+    rules: BySubject,
+    principal: PrincipalName,
+    before: ReadonlySet<string>,
+    after: ReadonlySet<string>,
+  ): Generator<AccessRule> {
+    if (rules.size === 0) return;
+    yield* rules.get(principal) ?? [];
+    for (const group of before) yield* rules.get(group) ?? [];
+    for (const group of after) if (!before.has(group)) yield* rules.get(group) ?? [];
+  }
+
+  #both(): BySubject {
+    this.#ofBoth ??= bySubject([...(this.#from?.access ?? []), ...this.#to.access]);
+    return this.#ofBoth;
+  }
+}
+
+function isPassage({ act }: AccessRule): boolean {
+  return act === 'USE CATALOG' || act === 'USE SCHEMA';
+}
+
+function append<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [value]);
+  else list.push(value);
+}
+
+/** Each place once, and none that lies within another. */
+function outermost(rules: readonly AccessRule[]): readonly SecurableName[] {
+  const places = [...new Set(rules.map((rule) => rule.on))];
+  if (places.length === 1) return places;
+  const all = new Set(places);
+  return places.filter(
+    (on) =>
+      !withAncestors(on)
+        .slice(1)
+        .some((above) => all.has(above)),
+  );
+}
