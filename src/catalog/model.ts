@@ -61,7 +61,7 @@ export interface TableInfo {
   readonly sequences?: readonly SecurableName[];
   readonly rowsEstimate?: number;
   readonly comment?: string;
-  /** Names of the triggers that run when rows of the table change (POSTGRES); constraints' own are left out. */
+  /** Triggers that run with the rights of whoever changes a row (POSTGRES); SECURITY DEFINER ones are left out. */
   readonly triggers?: readonly string[];
   /** Foreign keys of other tables that a change of this one carries on into. */
   readonly cascades?: readonly CascadeInfo[];

@@ -1,7 +1,10 @@
+import { realpathSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { policyJsonSchema } from '../../policy/json-schema.ts';
 import { loadPolicyFiles } from '../../policy/load.ts';
-import type { CliContext } from '../context.ts';
+import { action, type CliContext } from '../context.ts';
+import type { Answer } from '../output.ts';
 
 export interface FolderOptions {
   readonly policies?: string;
@@ -15,9 +18,51 @@ export function withFolder(command: Command): Command {
 /** fmt, schema: what needs the files alone. */
 export function policyFileCommands(policy: Command, context: CliContext): void {
   policy
+    .command('fmt')
+    .description('write the files in one layout; exit 1 when a file is no YAML')
+    .option('--policies <folder>', 'the files')
+    .option('--check', 'change nothing, list what would change; exit 1 if anything would')
+    .option('--json', 'print JSON')
+    .action(action<[], FmtOptions>(context, (_connection, options) => fmt(context, options)));
+  policy
     .command('schema')
     .description('print the JSON Schema of policy files, for editors')
     .action(() => context.print(JSON.stringify(policyJsonSchema(), null, 2)));
+}
+
+interface FmtOptions extends FolderOptions {
+  readonly check?: boolean;
+}
+
+async function fmt(context: CliContext, options: FmtOptions): Promise<Answer> {
+  const folder = options.policies ?? context.policies;
+  const { formatPolicyText } = await import('../../policy/fmt.ts');
+  const changed: string[] = [];
+  const left: string[] = [];
+  for (const { path, text } of await loadPolicyFiles(folder)) {
+    const formatted = formatPolicyText(text);
+    if ('problem' in formatted)
+      left.push(`${path}:${formatted.line}:${formatted.column} left as it is: ${formatted.problem}`);
+    else if (formatted.text !== text) {
+      changed.push(path);
+      if (options.check !== true) replaceFile(join(folder, path), formatted.text);
+    }
+  }
+  const would = options.check === true ? 'would change' : 'formatted';
+  const lines = [...changed.map((path) => `${path} ${would}`), ...left];
+  const failed = left.length > 0 || (options.check === true && changed.length > 0);
+  return {
+    value: { changed, left },
+    text: lines.length === 0 ? 'nothing to format' : lines.join('\n'),
+    exit: failed ? 1 : 0,
+  };
+}
+
+/** As a whole or not at all; what a link points at is written, not the link. */
+function replaceFile(path: string, text: string): void {
+  const target = realpathSync(path);
+  writeFileSync(`${target}.new`, text, { mode: statSync(target).mode });
+  renameSync(`${target}.new`, target);
 }
 
 /** The body of a request about the folder's files; empty: the instance's own. */
