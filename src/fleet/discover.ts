@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type {
+  CascadeInfo,
   ColumnInfo,
   ColumnType,
   Discovered,
@@ -25,6 +26,7 @@ const queries = {
   columns: file('discover-columns'),
   reads: file('discover-reads'),
   functions: file('discover-functions'),
+  effects: file('discover-effects'),
 };
 
 /**
@@ -41,6 +43,7 @@ export async function discoverDatabase(
     formatSecurableName([...catalogParts, schema, name]);
   const columns = groupBy(rows.columns, (row) => row.oid);
   const reads = groupBy(rows.reads, (row) => row.oid);
+  const effects = groupBy(rows.effects, (row) => row.oid);
   const tables: TableInfo[] = [];
   const partitions: PartitionInfo[] = [];
   for (const relation of rows.relations) {
@@ -48,7 +51,8 @@ export async function discoverDatabase(
     if (relation.root_schema !== null && relation.root_name !== null) {
       partitions.push({ name, parent: nameOf(relation.root_schema, relation.root_name) });
     } else {
-      tables.push(tableOf(relation, name, columns.get(relation.oid), reads.get(relation.oid), nameOf));
+      const table = tableOf(relation, name, columns.get(relation.oid), reads.get(relation.oid), nameOf);
+      tables.push({ ...table, ...effectsOf(effects.get(relation.oid) ?? [], nameOf) });
     }
   }
   return {
@@ -85,6 +89,16 @@ interface ReadsRow {
   readonly schema: string;
   readonly name: string;
 }
+interface EffectRow {
+  readonly what: 'trigger' | 'cascade';
+  readonly oid: number;
+  readonly name: string;
+  /** Where the foreign key is, and pg_constraint's letters of its actions; null for triggers. */
+  readonly schema: string | null;
+  readonly table: string | null;
+  readonly on_delete: string | null;
+  readonly on_update: string | null;
+}
 interface FunctionRow {
   readonly schema: string;
   readonly name: string;
@@ -107,6 +121,7 @@ async function readAll(connection: AdminConnection) {
     columns: await rows<ColumnRow>(queries.columns),
     reads: await rows<ReadsRow>(queries.reads),
     functions: await rows<FunctionRow>(queries.functions),
+    effects: await rows<EffectRow>(queries.effects),
   };
 }
 
@@ -138,6 +153,34 @@ function tableOf(
     ...(row.definition === null ? {} : { definition: row.definition, reads }),
     ...(sequences.length === 0 ? {} : { sequences }),
     ...(row.comment === null ? {} : { comment: row.comment }),
+  };
+}
+
+const writingActions: Readonly<Record<string, string>> = { c: 'CASCADE', n: 'SET NULL', d: 'SET DEFAULT' };
+
+/** What a change of the table's rows brings with it; keys are absent where there is nothing. */
+function effectsOf(
+  rows: readonly EffectRow[],
+  nameOf: (schema: string, name: string) => SecurableName,
+): Pick<TableInfo, 'triggers' | 'cascades'> {
+  const triggers = rows.filter((row) => row.what === 'trigger').map((row) => row.name);
+  const cascades = rows
+    .filter((row) => row.what === 'cascade')
+    .map((row): CascadeInfo => {
+      const onDelete = writingActions[row.on_delete ?? ''];
+      const onUpdate = writingActions[row.on_update ?? ''];
+      return {
+        constraint: row.name,
+        table: nameOf(row.schema ?? '', row.table ?? ''),
+        actions: [
+          ...(onDelete === undefined ? [] : [`ON DELETE ${onDelete}`]),
+          ...(onUpdate === undefined ? [] : [`ON UPDATE ${onUpdate}`]),
+        ],
+      };
+    });
+  return {
+    ...(triggers.length === 0 ? {} : { triggers }),
+    ...(cascades.length === 0 ? {} : { cascades }),
   };
 }
 

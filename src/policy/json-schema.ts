@@ -6,7 +6,7 @@ import { privileges } from '../kernel/privilege.ts';
 
 const name = z.string().min(1);
 const oneOrMany = <T extends z.ZodType>(one: T) => z.union([one, z.array(one)]);
-const comment = z.string().optional();
+const comment = z.string().optional().describe('for people; without meaning');
 const scalar = z.union([z.string(), z.number(), z.boolean()]);
 const securables = oneOrMany(name).describe('catalog.schema.table[.column], a list of names, or metastore');
 const principals = oneOrMany(name).describe('users, service principals, groups, or "all users"');
@@ -19,23 +19,57 @@ const privilege = z
   .describe("Unity Catalog's privileges, with spaces or underscores");
 
 const group = z
-  .strictObject({ members: principals.optional(), source: z.enum(['claim', 'scim']).optional(), comment })
+  .strictObject({
+    members: principals.optional(),
+    source: z.enum(['claim', 'scim']).optional().describe('who says who is in it, instead of the files'),
+    comment,
+  })
   .describe('members, or a source outside the files');
 
 const principalsDocument = z.strictObject({
-  kind: z.literal('principals'),
-  groups: z.record(name, group).optional(),
-  servicePrincipals: z.record(name, z.strictObject({ comment })).optional(),
-  attributes: z.record(name, z.record(name, oneOrMany(scalar))).optional(),
+  kind: z.literal('principals').describe('people and programs'),
+  groups: z.record(name, group).optional().describe('groups by name'),
+  servicePrincipals: z
+    .record(name, z.strictObject({ comment }))
+    .optional()
+    .describe('programs that sign in; users need not be listed'),
+  attributes: z
+    .record(name, z.record(name, oneOrMany(scalar)))
+    .optional()
+    .describe("texts by person and name, for attribute('name') in filters; a missing one is empty"),
   comment,
 });
 
 const tagsDocument = z.strictObject({
-  kind: z.literal('tags'),
-  tags: z.record(name, z.strictObject({ values: z.array(scalar).optional(), comment })).optional(),
-  assign: z.array(z.strictObject({ on: securables, tags: z.record(name, scalar), comment })).optional(),
+  kind: z.literal('tags').describe('tags and where they are'),
+  tags: z
+    .record(
+      name,
+      z.strictObject({
+        values: z.array(scalar).optional().describe('the only values; any when absent'),
+        comment,
+      }),
+    )
+    .optional()
+    .describe('governed tags by name'),
+  assign: z
+    .array(
+      z.strictObject({
+        on: securables,
+        tags: z.record(name, scalar).describe('tag: value'),
+        comment,
+      }),
+    )
+    .optional()
+    .describe('tags of catalogs, schemas, tables (inherited) and columns (their own)'),
   require: z
-    .array(z.strictObject({ columnsLike: oneOrMany(name), tag: name, comment }))
+    .array(
+      z.strictObject({
+        columnsLike: oneOrMany(name).describe('`*` any characters, `?` one'),
+        tag: name.describe('the tag that they must carry'),
+        comment,
+      }),
+    )
     .optional()
     .describe('columns whose names look like these must carry the tag'),
   comment,
@@ -44,7 +78,7 @@ const tagsDocument = z.strictObject({
 const grant = z.strictObject({
   on: securables,
   to: principals,
-  privileges: oneOrMany(privilege).optional(),
+  privileges: oneOrMany(privilege).optional().describe('what is granted, here and below'),
   assume: name.optional().describe('an unmanaged role of the database that the principal may act as'),
   expires: name.optional().describe('2026-12-31 (end of that day, UTC) or 2026-12-31T18:00:00Z'),
   clusters,
@@ -52,57 +86,71 @@ const grant = z.strictObject({
 });
 
 const grantsDocument = z.strictObject({
-  kind: z.literal('grants'),
-  owners: z.array(z.strictObject({ on: securables, owner: name, comment })).optional(),
-  grants: z.array(grant).optional(),
+  kind: z.literal('grants').describe('owners and grants'),
+  owners: z
+    .array(
+      z.strictObject({ on: securables, owner: name.describe('a user, service principal or group'), comment }),
+    )
+    .optional()
+    .describe('who administers what'),
+  grants: z.array(grant).optional().describe('who may do what'),
   comment,
 });
 
 const policy = z.strictObject({
-  name,
+  name: name.describe('unique'),
   on: securables,
   rowFilter: name.optional().describe('a boolean expression: rows for which it is false or NULL are hidden'),
   columnMask: name.optional().describe('an expression of the type of the column that match.value finds'),
   match: z.record(name, tagConditions).optional().describe('name in the expression: the tags of its column'),
   when: tagConditions.optional().describe("the table's own or inherited tags"),
   to: principals,
-  except: principals.optional(),
+  except: principals.optional().describe('whom it does not bind, though `to` names them'),
   strength: z.int().optional().describe('of several masks on a column the strongest wins; 0 when absent'),
   clusters,
   comment,
 });
 
 const policiesDocument = z.strictObject({
-  kind: z.literal('policies'),
-  policies: z.array(policy).optional(),
+  kind: z.literal('policies').describe('row filters and column masks'),
+  policies: z.array(policy).optional().describe('row filters and column masks'),
   comment,
 });
 
 const test = z.strictObject({
-  as: name,
-  query: name.optional(),
-  rows: z.array(z.array(z.unknown())).optional(),
-  can: privilege.optional(),
-  cannot: privilege.optional(),
-  on: name.optional(),
-  because: name.optional(),
+  as: name.describe('who asks'),
+  query: name.optional().describe('SQL over the tables of the tests'),
+  rows: z.array(z.array(z.unknown())).optional().describe('what it must answer'),
+  can: privilege.optional().describe('what must be allowed on `on`'),
+  cannot: privilege.optional().describe('what must be denied on `on`'),
+  on: name.optional().describe('the securable of `can` or `cannot`'),
+  because: name.optional().describe('words that the reason must hold'),
   comment,
 });
 
 const testsDocument = z.strictObject({
-  kind: z.literal('tests'),
-  tables: z.record(name, z.array(z.record(name, z.unknown()))).optional(),
-  tests: z.array(test).optional(),
+  kind: z.literal('tests').describe('what must come out'),
+  tables: z
+    .record(name, z.array(z.record(name, z.unknown())))
+    .optional()
+    .describe('rows by table, for queries'),
+  tests: z.array(test).optional().describe('decisions and rows that must come out'),
   invariants: z
     .array(
       z.strictObject({
-        forall: z.strictObject({ tag: name, value: name.optional() }),
+        forall: z
+          .strictObject({
+            tag: name.describe('a tag'),
+            value: name.optional().describe('one of its values'),
+          })
+          .describe('columns with this tag'),
         unmaskedOnlyFor: principals,
-        by: name.optional(),
+        by: name.optional().describe('any managed path'),
         comment,
       }),
     )
-    .optional(),
+    .optional()
+    .describe('what must hold for the whole catalog'),
   comment,
 });
 

@@ -13,7 +13,7 @@ import type { Finding, PolicyFile, PolicyPlan, Snapshot } from '../policy/model.
 import { planPolicy } from '../policy/plan.ts';
 import type { ClusterLabels } from '../policy/rules.ts';
 import { type Acceptance, type GuardSettings, guardWidened, limitsOf } from './guard.ts';
-import { type Brought, compileInputs, inputsNow, keep, type Occasion } from './kept.ts';
+import { type Brought, compileInputs, inputsNow, keep, lintInputs, type Occasion } from './kept.ts';
 import type { LastGoodCatalog } from './last-good-catalog.ts';
 import { applyCluster, type ClusterPlan, planCluster } from './reconcile.ts';
 
@@ -176,8 +176,9 @@ class OneInForce implements InForce {
   }
 
   async lint(files?: readonly PolicyFile[]): Promise<readonly Finding[]> {
-    const { findings } = await this.compile(files ?? (await this.options.loadFiles()));
-    return findings;
+    const { store, clock, loadFiles, labels } = this.options;
+    const texts = files ?? (await loadFiles());
+    return lintInputs(inputsNow(store, labels, texts, store.snapshot()), clock.now());
   }
 
   async plan(files?: readonly PolicyFile[]): Promise<FullPlan> {
@@ -374,10 +375,6 @@ class OneInForce implements InForce {
     } catch (thrown) {
       return toWritError(thrown);
     }
-  }
-
-  private compile(files: readonly PolicyFile[]) {
-    return compileWith(this.options, files);
   }
 
   /** One change at a time, in the order of asking. */

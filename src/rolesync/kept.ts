@@ -2,7 +2,8 @@ import type { CatalogSnapshot } from '../catalog/model.ts';
 import type { CatalogStore, KeptInputs, PolicySource } from '../catalog/store.ts';
 import type { GroupName, PrincipalName } from '../kernel/principal.ts';
 import { type Compiled, compileFiles } from '../policy/compile.ts';
-import type { PolicyFile, Snapshot } from '../policy/model.ts';
+import { lintPolicy } from '../policy/lint.ts';
+import type { Finding, PolicyFile, Snapshot } from '../policy/model.ts';
 import type { ClusterLabels } from '../policy/rules.ts';
 
 // What a snapshot is compiled from, gathered at one place, so that what is kept is what was compiled.
@@ -29,8 +30,17 @@ export function inputsNow(
 /** The same inputs give the same snapshot, up to what has expired at `now`. */
 export function compileInputs(inputs: KeptInputs, now: number): Promise<Compiled> {
   const { files, catalog, known } = inputs;
-  const labels: ClusterLabels = new Map(inputs.labels.map(([cluster, own]) => [cluster, new Map(own)]));
-  return compileFiles(files, catalog, known, now, labels, new Map(inputs.claimed));
+  return compileFiles(files, catalog, known, now, labelsOf(inputs), new Map(inputs.claimed));
+}
+
+/** What lint says of them: all that compiling would, and advice. */
+export function lintInputs(inputs: KeptInputs, now: number): Promise<readonly Finding[]> {
+  const { files, catalog, known } = inputs;
+  return lintPolicy(files, catalog, known, now, labelsOf(inputs), new Map(inputs.claimed));
+}
+
+function labelsOf({ labels }: KeptInputs): ClusterLabels {
+  return new Map(labels.map(([cluster, own]) => [cluster, new Map(own)]));
 }
 
 /** A compiled snapshot with everything needed to compile it again. */

@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
+import { z } from 'zod';
 import { policyDocumentSchema, policyJsonSchema } from '../../src/policy/json-schema.ts';
 import { parsePolicyFiles } from '../../src/policy/parse.ts';
 
@@ -37,4 +38,42 @@ test('is a JSON Schema with one branch per kind', () => {
     'policies',
     'tests',
   ]);
+});
+
+/** The printed schema itself, read back as an editor reads it. */
+const printed = () =>
+  z.fromJSONSchema(JSON.parse(JSON.stringify(policyJsonSchema())) as Parameters<typeof z.fromJSONSchema>[0]);
+const documentsOf = (text: string) =>
+  (parseAllDocuments(text) as { toJS(): unknown }[]).map((document) => document.toJS());
+
+test('the printed schema accepts the sample and every passing file of the lint rules', () => {
+  const folder = new URL('./lint/', import.meta.url);
+  const files = readdirSync(folder).map((rule) => readFileSync(new URL(`${rule}/pass.yaml`, folder), 'utf8'));
+  const schema = printed();
+  for (const text of [readFileSync('policies/sample.yaml', 'utf8'), ...files])
+    for (const document of documentsOf(text))
+      expect([document, schema.safeParse(document).error?.issues ?? []]).toEqual([document, []]);
+});
+
+test.each([
+  'kind: principals\ngroup: {}',
+  'kind: tags\ntags: { pii: { value: [a] } }',
+  'kind: grants\ngrants: [{ on: shop, to: a, privileges: [SELECT], expire: 2026-01-01 }]',
+  'kind: policies\npolicies: [{ name: a, on: metastore, rowfilter: "true", to: x }]',
+  'kind: tests\ntests: [{ as: a, quary: "select 1" }]',
+])('the printed schema refuses the unknown key of %j', (text) => {
+  expect(printed().safeParse(documentsOf(text)[0]).success).toBe(false);
+});
+
+test('every key that the schema names has a description', () => {
+  const bare: string[] = [];
+  const walk = (node: unknown, path: string): void => {
+    if (typeof node !== 'object' || node === null) return;
+    const properties = 'properties' in node ? (node.properties as Record<string, object>) : {};
+    for (const [key, value] of Object.entries(properties))
+      if (!('description' in value)) bare.push(`${path}.${key}`);
+    for (const [key, value] of Object.entries(node)) walk(value, `${path}.${key}`);
+  };
+  walk(policyJsonSchema(), '');
+  expect(bare).toEqual([]);
 });

@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -284,5 +284,66 @@ describe('start and stop', () => {
     await company.stop();
     company = await startCompany({ home: company.home, keepHome: true, env: { WRIT_POLICIES: policies } });
     await expect.poll(() => company.output()).toMatch(/^policy files cannot be read .*in force: /m);
+  });
+});
+
+describe('policy files without an instance', () => {
+  test('lint against an exported catalog finds what the instance finds', async () => {
+    const catalog = join(folder, 'catalog.json');
+    expect(await writ('catalog', 'export', '--out', catalog)).toMatchObject({ code: 0 });
+    expectError(await writ('catalog', 'export', '--as', 'ana@acme.test'), 1, /permission denied|may not/);
+    const wrong = join(folder, 'wrong');
+    mkdirSync(wrong, { recursive: true });
+    const text = readFileSync(join(root, 'policies', 'sample.yaml'), 'utf8');
+    writeFileSync(
+      join(wrong, 'sample.yaml'),
+      text.replace('shop.public.orders, to', 'shop.public.order, to'),
+    );
+    const found = await alone({}, 'policy', 'lint', '--policies', wrong, '--catalog', catalog);
+    expect(found).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(/unknown-securable no such table/),
+    });
+    expect(found.stdout).toBe((await writ('policy', 'lint', '--policies', wrong)).stdout);
+    const fine = await alone(
+      { WRIT_POLICIES: join(root, 'policies') },
+      'policy',
+      'lint',
+      '--catalog',
+      catalog,
+    );
+    expect(fine).toMatchObject({ code: 0, stdout: 'no findings\n' });
+    expectError(
+      await alone({}, 'policy', 'lint', '--catalog', join(root, 'package.json')),
+      64,
+      /no exported/,
+    );
+  });
+
+  test('lint as SARIF', async () => {
+    const found = await alone({}, 'policy', 'lint', '--policies', broken, '--format', 'sarif');
+    expect(found.code).toBe(1);
+    expect(JSON.parse(found.stdout)).toMatchObject({
+      version: '2.1.0',
+      runs: [{ results: expect.arrayContaining([expect.objectContaining({ ruleId: 'unknown-principal' })]) }],
+    });
+  });
+
+  test('fmt: the sample stays; what would change is listed, then written; what is no YAML is left', async () => {
+    expect(await alone({}, 'policy', 'fmt', '--check', '--policies', join(root, 'policies'))).toMatchObject({
+      code: 0,
+    });
+    const ugly = join(folder, 'ugly');
+    mkdirSync(ugly, { recursive: true });
+    writeFileSync(join(ugly, 'a.yaml'), 'tags: {a:  {}}  # why\nkind: tags');
+    writeFileSync(join(ugly, 'b.yaml'), 'kind: [');
+    const checked = await alone({}, 'policy', 'fmt', '--check', '--policies', ugly);
+    expect(checked).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(/^a\.yaml would change\nb\.yaml:1:\d+ left/),
+    });
+    expect((await alone({}, 'policy', 'fmt', '--policies', ugly)).code).toBe(1);
+    expect(readFileSync(join(ugly, 'a.yaml'), 'utf8')).toBe('kind: tags\ntags: { a: {} }  # why\n');
+    expect(readFileSync(join(ugly, 'b.yaml'), 'utf8')).toBe('kind: [');
   });
 });
