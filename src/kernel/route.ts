@@ -22,6 +22,11 @@ export type Requirement<Input> =
   | { readonly kind: 'nothing' }
   /** Any principal; the route itself shows each caller only what is theirs. */
   | { readonly kind: 'signed-in' }
+  /**
+   * An engine that asks about other people (Trino): MANAGE on the metastore, or a principal that the configuration names.
+   * It may send its token as `?token=`, since its plugin sends no headers.
+   */
+  | { readonly kind: 'decision-client' }
   | {
       readonly kind: 'privilege';
       readonly privilege: Privilege;

@@ -13,6 +13,7 @@ import type { DirectCredentials, GatewayLogins } from '../fleet/logins.ts';
 import { type CredentialRouteOptions, credentialRoutes } from '../gateway/http/credential-routes.ts';
 import { healthRoutes } from '../gateway/http/health-routes.ts';
 import { mount } from '../gateway/http/mount.ts';
+import { opaRoutes } from '../gateway/http/opa-routes.ts';
 import { sessionRoutes } from '../gateway/http/session-routes.ts';
 import { type OpenAuthenticator, openAuthenticator } from '../gateway/identity/open-authenticator.ts';
 import { serveLake } from '../gateway/pg/lake-session.ts';
@@ -85,6 +86,10 @@ export async function openDoors(options: DoorsOptions): Promise<{ httpPort: numb
       currentSnapshot,
       audit,
       logError: (error) => logger.error({ code: error.code, cause: String(error.cause) }, error.message),
+      decisionClients: {
+        named: new Set(config.decisionClients),
+        trustLoopback: config.allowPlaintextLoopback,
+      },
     }),
     options,
   );
@@ -233,6 +238,7 @@ function allRoutes(parts: RouteParts): readonly Route[] {
     ...doctorRoutes(doctors),
     ...discoverRoutes({ inForce, discover }),
     ...catalogRoutes({ currentSnapshot }),
+    ...opaRoutes({ currentSnapshot, audit }),
     ...credentialRoutes(credentialParts(parts)),
     ...sessionRoutes({ currentSnapshot, sessions, kill: (id, reason) => door.sessions.kill(id, reason) }),
     ...auditRoutes({

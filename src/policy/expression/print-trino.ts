@@ -12,7 +12,15 @@ const dialect: Dialect = {
     return value === null ? sql`CAST(NULL AS ${typeNames[type].trino})` : literalOf(String(value), type);
   },
 
+  // A char(n) compares with its blanks and a varchar(n) is a type of its own: text is compared as text.
+  column: (column, type) => (type === 'text' ? sql`CAST(${column} AS VARCHAR)` : column),
+
   any(operand, attribute, context) {
+    const values = context.attributeValues?.(attribute);
+    if (values !== undefined)
+      return values.length === 0
+        ? sql`(1 = 0)`
+        : sql`(${operand} IN (${join(values.map((value) => literalOf(value, 'text')))}))`;
     const array = context.attribute(attribute);
     return sql`(cardinality(${array}) > 0 AND CASE WHEN ${operand} IS NOT NULL THEN contains(${array}, ${operand}) END)`;
   },

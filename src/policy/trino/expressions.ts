@@ -1,0 +1,48 @@
+import type { PrincipalName } from '../../kernel/principal.ts';
+import { join, type Sql, sql, standardLiteral, trustedSql, wideIdentifier } from '../../kernel/sql.ts';
+import { printTrino } from '../expression/print-trino.ts';
+import type { PrintContext } from '../expression/printer.ts';
+import type { ColumnMaskRule, RowFilterRule, Snapshot } from '../model.ts';
+
+// Row filters and masks as Trino's SQL. Identity functions become the person's own values: the plugin asks for each person.
+
+/** Hides every row. */
+export const noRow = 'false';
+
+/** Fits a column of every type. */
+export const noValue = 'NULL';
+
+export function printFilter(snapshot: Snapshot, principal: PrincipalName, rule: RowFilterRule): string {
+  return printTrino(rule.expression, contextOf(snapshot, principal, rule.bindings)).text;
+}
+
+/** `type`: the column's, as Trino spells it; a mask of another type would be refused there. */
+export function printMask(
+  snapshot: Snapshot,
+  principal: PrincipalName,
+  rule: ColumnMaskRule,
+  type: string,
+): string {
+  // A type that we cannot read is not put into SQL, and its value not shown.
+  if (!/^[a-z]+(\(\d{1,5}(,\s?\d{1,5})?\))?( with(out)? time zone)?$/.test(type)) return noValue;
+  const mask = printTrino(rule.expression, contextOf(snapshot, principal, rule.bindings));
+  return sql`CAST(${mask} AS ${trustedSql(type, 'catalog')})`.text;
+}
+
+function contextOf(
+  snapshot: Snapshot,
+  principal: PrincipalName,
+  bindings: ReadonlyMap<string, string>,
+): PrintContext {
+  const groups: ReadonlySet<string> = snapshot.groupsOf(principal);
+  const attributes = snapshot.attributes(principal);
+  const text = (value: string): Sql => sql`CAST(${standardLiteral(value)} AS VARCHAR)`;
+  const values = (name: string) => attributes.get(name) ?? [];
+  return {
+    column: (name) => wideIdentifier(bindings.get(name) ?? name),
+    principal: () => text(principal),
+    isMember: (group) => (groups.has(group) ? sql`true` : sql`false`),
+    attribute: (name) => sql`CAST(ARRAY[${join(values(name).map(text))}] AS ARRAY(VARCHAR))`,
+    attributeValues: values,
+  };
+}
