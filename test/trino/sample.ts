@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, request as passOn } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { samplePolicies } from '../../src/config/settings.ts';
@@ -11,6 +13,8 @@ import { readPassword, startTrino, type Trino } from './trino.ts';
 export interface Governed {
   readonly company: Company;
   readonly trino: Trino;
+  /** Tokens that came in the URLs of Trino's requests. */
+  readonly tokens: ReadonlySet<string | null>;
   stop(): Promise<void>;
 }
 
@@ -31,16 +35,19 @@ export async function startGoverned(): Promise<Governed> {
     writeFileSync(join(folder, name), readFileSync(join(samplePolicies, name)));
   writeFileSync(join(folder, 'trino.yaml'), additional);
   const company = await startCompany({ env: { WRIT_POLICIES: folder } });
+  const front = await openFront(company.endpoints.http);
   const clean = async () => {
+    await front.close();
     await company.stop();
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    const trino = await startTrino({ home, java, etc: trinoFiles(company) });
+    const trino = await startTrino({ home, java, etc: trinoFiles(company, front.url) });
     await registerLake(trino);
     return {
       company,
       trino,
+      tokens: front.tokens,
       stop: async () => {
         await trino.stop();
         await clean();
@@ -52,17 +59,52 @@ export async function startGoverned(): Promise<Governed> {
   }
 }
 
-function trinoFiles({ endpoints, home }: Company): Record<string, readonly string[]> {
+interface Front {
+  readonly url: string;
+  readonly tokens: ReadonlySet<string | null>;
+  close(): Promise<void>;
+}
+
+/** Passes requests on as they come and keeps what token their URLs had: whether Trino's plugin leaves a query in place. */
+async function openFront(http: string): Promise<Front> {
+  const tokens = new Set<string | null>();
+  const server = createServer((request, response) => {
+    const url = new URL(request.url ?? '', http);
+    tokens.add(url.searchParams.get('token'));
+    const options = { method: request.method, headers: { 'content-type': 'application/json' } };
+    const onward = passOn(`${http}${url.pathname}`, options, (answer) => {
+      response.writeHead(answer.statusCode ?? 500, { 'content-type': 'application/json' });
+      answer.pipe(response);
+    });
+    onward.on('error', () => response.destroy());
+    request.pipe(onward);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    tokens,
+    close: async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+function trinoFiles({ endpoints, home }: Company, front: string): Record<string, readonly string[]> {
   const cluster = endpoints.clusters['main'];
-  const opa = `${endpoints.http}/opa/v1`;
+  const opa = (path: string) => `${front}/opa/v1/${path}?token=a-token-in-the-url`;
   mkdirSync(join(home, 'lake', '.metastore'), { recursive: true });
   return {
     'access-control.properties': [
       'access-control.name=opa',
-      `opa.policy.uri=${opa}/allow`,
-      `opa.policy.batched-uri=${opa}/batch`,
-      `opa.policy.row-filters-uri=${opa}/row-filters`,
-      `opa.policy.batch-column-masking-uri=${opa}/column-masks`,
+      `opa.policy.uri=${opa('allow')}`,
+      `opa.policy.batched-uri=${opa('batch')}`,
+      `opa.policy.row-filters-uri=${opa('row-filters')}`,
+      `opa.policy.batch-column-masking-uri=${opa('column-masks')}`,
     ],
     'catalog/shop.properties': [
       'connector.name=postgresql',

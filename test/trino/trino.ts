@@ -1,9 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CannotRun } from './install.ts';
 
 // A real Trino in a process of its own, on a free loopback port, and its client protocol over fetch.
 
@@ -40,7 +48,7 @@ const jvm = [
 ];
 
 /** Only what the tests use: fewer plugins start faster. */
-const plugins = ['opa', 'postgresql', 'hive', 'memory', 'tpch'];
+const plugins = ['opa', 'postgresql', 'geospatial', 'hive', 'tpch'];
 
 export async function startTrino({ home, java, etc }: TrinoOptions): Promise<Trino> {
   const folder = mkdtempSync(join(tmpdir(), 'writ-trino-'));
@@ -74,7 +82,11 @@ export async function startTrino({ home, java, etc }: TrinoOptions): Promise<Tri
   return {
     url,
     query,
-    failure: (user, sql, session) => query(user, sql, session).then(() => undefined, (error: Error) => error.message),
+    failure: (user, sql, session) =>
+      query(user, sql, session).then(
+        () => undefined,
+        (error: Error) => error.message,
+      ),
     log,
     stop,
   };
@@ -102,7 +114,7 @@ async function ready(url: string, child: ChildProcess, log: () => string): Promi
   const deadline = Date.now() + 240_000;
   for (;;) {
     if (child.exitCode !== null || Date.now() > deadline)
-      throw new CannotRun(`Trino did not start:\n${log().slice(-8000)}`);
+      throw new Error(`Trino did not start:\n${startError(log())}`);
     const info = await fetch(`${url}/v1/info`).then(
       (answer) => answer.json() as Promise<{ starting: boolean }>,
       () => undefined,
@@ -119,7 +131,7 @@ interface Page {
   readonly error?: { readonly message: string };
 }
 
-async function ask(
+export async function ask(
   url: string,
   user: string,
   sql: string,
@@ -165,6 +177,15 @@ async function end(child: ChildProcess): Promise<void> {
 
 /** Properties of the sample's Postgres database as a catalog of Trino. */
 export function readPassword(home: string, role: string): string {
-  const passwords = JSON.parse(readFileSync(join(home, 'cluster-roles.json'), 'utf8')) as Record<string, string>;
+  const passwords = JSON.parse(readFileSync(join(home, 'cluster-roles.json'), 'utf8')) as Record<
+    string,
+    string
+  >;
   return passwords[role] ?? '';
+}
+
+/** The log's own error, without the hundreds of lines that follow it. */
+function startError(log: string): string {
+  const at = log.search(/^.*\tERROR\t/m);
+  return log.slice(Math.max(at, 0)).slice(0, 3000);
 }

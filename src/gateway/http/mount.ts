@@ -78,7 +78,10 @@ function callerOf(route: Route, c: Context, options: MountOptions): Promise<Call
         { bearer: bearerOf(c), inUrl: c.req.query('token'), address: addressOf(c) },
         (token) => authenticate(token, c, options),
         options,
-      );
+      ).catch((thrown: unknown) => {
+        const error = toWritError(thrown);
+        throw error.code === 'permission_denied' ? refusedAtDoor(error, addressOf(c), options) : error;
+      });
     default:
       return authenticate(bearerOf(c), c, options);
   }
@@ -106,18 +109,22 @@ async function authenticate(token: string | undefined, c: Context, options: Moun
       address,
     };
   } catch (thrown) {
-    const error = toWritError(thrown);
-    const { message, sqlstate, detail } = error;
-    options.audit.append({
-      kind: 'session.refused',
-      decision: 'deny',
-      client: { address, application: 'http' },
-      sqlstate,
-      message,
-      reasons: [detail ?? message],
-    });
-    throw error;
+    throw refusedAtDoor(thrown, address, options);
   }
+}
+
+function refusedAtDoor(thrown: unknown, address: string, { audit }: MountOptions): WritError {
+  const error = toWritError(thrown);
+  const { message, sqlstate, detail } = error;
+  audit.append({
+    kind: 'session.refused',
+    decision: 'deny',
+    client: { address, application: 'http' },
+    sqlstate,
+    message,
+    reasons: [detail ?? message],
+  });
+  return error;
 }
 
 function decide(route: Route, input: unknown, caller: Caller, snapshot: Snapshot): Decision | undefined {

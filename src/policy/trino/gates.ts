@@ -182,6 +182,8 @@ export function write(kind: Write): TrinoGate {
     const decision = snapshot.decide(principal, 'MODIFY', place.on);
     if (decision.effect === 'deny') return decision;
     const bound = snapshot.boundRules(principal, place.on);
+    if (kind === 'truncate' && place.catalog.kind === 'POSTGRES')
+      return refusal('TRUNCATE is never granted in a POSTGRES catalog', place.on);
     if (kind === 'truncate' && bound.filters.length > 0)
       return refusal('TRUNCATE would remove rows that a row filter hides', place.on);
     const info = place.info;

@@ -63,7 +63,7 @@ export const trinoOperations: readonly TrinoOperation[] = [
   ...acts('MODIFY and SELECT; no masked column', write('insert'), 'InsertIntoTable'),
   ...acts('MODIFY and SELECT; no masked column', write('update'), 'UpdateTableColumns'),
   ...acts('MODIFY and SELECT', write('delete'), 'DeleteFromTable'),
-  ...acts('MODIFY and SELECT; no row filter', write('truncate'), 'TruncateTable'),
+  ...acts('MODIFY and SELECT; no row filter (LAKE)', write('truncate'), 'TruncateTable'),
 
   ...acts('CREATE SCHEMA on the catalog (LAKE)', createIn('CREATE SCHEMA'), 'CreateSchema'),
   ...acts('MANAGE (LAKE)', define('MANAGE'), 'DropSchema', 'DropTable'),
