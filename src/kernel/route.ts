@@ -22,10 +22,7 @@ export type Requirement<Input> =
   | { readonly kind: 'nothing' }
   /** Any principal; the route itself shows each caller only what is theirs. */
   | { readonly kind: 'signed-in' }
-  /**
-   * An engine that asks about other people (Trino): MANAGE on the metastore, or a principal that the configuration names.
-   * It may send its token as `?token=`, since its plugin sends no headers.
-   */
+  /** An engine that asks about other people (Trino): with the decision token, or MANAGE on the metastore. */
   | { readonly kind: 'decision-client' }
   | {
       readonly kind: 'privilege';

@@ -55,6 +55,7 @@ export interface DoorsOptions {
   readonly direct: DirectCredentials;
   readonly openLogins: () => Promise<GatewayLogins>;
   readonly operatorToken: string;
+  readonly decisionToken: string;
   readonly discover: (catalog: SecurableName) => Promise<boolean>;
 }
 
@@ -87,8 +88,8 @@ export async function openDoors(options: DoorsOptions): Promise<{ httpPort: numb
       audit,
       logError: (error) => logger.error({ code: error.code, cause: String(error.cause) }, error.message),
       decisionClients: {
-        named: new Set(config.decisionClients),
-        trustLoopback: config.allowPlaintextLoopback,
+        token: options.decisionToken,
+        trustLoopback: options.config.allowPlaintextLoopback,
       },
     }),
     options,

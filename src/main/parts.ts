@@ -1,6 +1,5 @@
 import type { CatalogInfo } from '../catalog/model.ts';
 import type { LogLevel } from '../config/settings.ts';
-import type { PrincipalName } from '../kernel/principal.ts';
 
 // What the files of this room hand to each other.
 
@@ -22,8 +21,6 @@ export interface InstanceConfig {
     readonly audience: string;
     readonly formerly?: readonly string[];
   }[];
-  /** Service principals that may ask about others for an engine (Trino). */
-  readonly decisionClients?: readonly PrincipalName[];
   readonly tls: { readonly certificate: string; readonly key: string };
   /** Plaintext from loopback addresses (`writ dev` only). */
   readonly allowPlaintextLoopback: boolean;

@@ -72,7 +72,7 @@ async function openFront(http: string): Promise<Front> {
     const url = new URL(request.url ?? '', http);
     tokens.add(url.searchParams.get('token'));
     const options = { method: request.method, headers: { 'content-type': 'application/json' } };
-    const onward = passOn(`${http}${url.pathname}`, options, (answer) => {
+    const onward = passOn(url, options, (answer) => {
       response.writeHead(answer.statusCode ?? 500, { 'content-type': 'application/json' });
       answer.pipe(response);
     });
@@ -96,7 +96,8 @@ async function openFront(http: string): Promise<Front> {
 
 function trinoFiles({ endpoints, home }: Company, front: string): Record<string, readonly string[]> {
   const cluster = endpoints.clusters['main'];
-  const opa = (path: string) => `${front}/opa/v1/${path}?token=a-token-in-the-url`;
+  const token = readFileSync(join(home, 'decision-token'), 'utf8').trim();
+  const opa = (path: string) => `${front}/opa/v1/${path}?token=${token}`;
   mkdirSync(join(home, 'lake', '.metastore'), { recursive: true });
   return {
     'access-control.properties': [

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { initParser } from '../../src/policy/expression/parse.ts';
 import { askedOf } from '../policy/expression/engines.ts';
@@ -69,8 +71,9 @@ describe('the same rows and masks in every engine', () => {
       expect(await governed.trino.failure(user, 'select 1'), user).toMatch(/Access Denied/);
   });
 
-  test("Trino's plugin leaves a token in its URLs where it is", () => {
-    expect([...governed.tokens]).toEqual(['a-token-in-the-url']);
+  test("Trino's plugin leaves a token in its URLs where it is, and Writ takes it there", () => {
+    const token = readFileSync(join(governed.company.home, 'decision-token'), 'utf8').trim();
+    expect([...governed.tokens]).toEqual([token]);
   });
 });
 

@@ -86,7 +86,7 @@ function requirement(route: Route): string {
     case 'signed-in':
       return 'Any signed-in principal; shows what is theirs.';
     case 'decision-client':
-      return 'A decision client: named in the configuration, or MANAGE on the metastore.';
+      return 'A decision client: the decision token (also as `?token=`), or MANAGE on the metastore.';
     case 'privilege':
       return `Needs ${route.requires.privilege}.`;
   }

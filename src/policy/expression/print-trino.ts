@@ -12,9 +12,6 @@ const dialect: Dialect = {
     return value === null ? sql`CAST(NULL AS ${typeNames[type].trino})` : literalOf(String(value), type);
   },
 
-  // A char(n) compares with its blanks and a varchar(n) is a type of its own: text is compared as text.
-  column: (column, type) => (type === 'text' ? sql`CAST(${column} AS VARCHAR)` : column),
-
   any(operand, attribute, context) {
     const values = context.attributeValues?.(attribute);
     if (values !== undefined)

@@ -11,8 +11,6 @@ export interface Dialect {
   literal(value: string | number | boolean | null, type: ExpressionType): Sql;
   /** `operand = any(attribute('name'))`: NULL operand gives NULL, but an empty array gives false. */
   any(operand: Sql, attribute: string, context: PrintContext): Sql;
-  /** A column as a value of the expression's own type, where the engine's type has rules of its own. */
-  column?(column: Sql, type: ExpressionType): Sql;
   /** Makes a text comparison of more than a column with literals free of the operands' collations. */
   comparand?(operand: Sql): Sql;
   /** Three-valued IN. */
@@ -24,9 +22,7 @@ export function printExpression(expression: Expression, context: PrintContext, d
   const print = (part: Expression): Sql => printExpression(part, context, dialect);
   switch (expression.kind) {
     case 'column':
-      return dialect.column === undefined
-        ? context.column(expression.name)
-        : dialect.column(context.column(expression.name), expression.type);
+      return context.column(expression.name);
     case 'literal':
       return dialect.literal(expression.value, expression.type);
     case 'compare': {

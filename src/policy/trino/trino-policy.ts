@@ -1,8 +1,7 @@
 import type { Decision } from '../../kernel/decision.ts';
 import { WritError } from '../../kernel/errors.ts';
-import type { PrincipalName } from '../../kernel/principal.ts';
 import type { BoundRules, Snapshot } from '../model.ts';
-import { noRow, noValue, printFilter, printMask } from './expressions.ts';
+import { type Asker, noRow, noValue, printFilter, printMask } from './expressions.ts';
 import { isOpenTable, read, refusal, type TrinoQuestion } from './gates.ts';
 import { columnsNamed, TrinoNames, type TrinoPlace, trinoPrincipal } from './names.ts';
 import { type TrinoOperation, trinoOperations } from './operations.ts';
@@ -91,8 +90,8 @@ export class TrinoPolicy {
     const readable = this.#readable(user, place, table);
     if (readable === 'all') return [];
     if (readable === undefined) return [noRow];
-    const { principal, bound } = readable;
-    return bound.filters.map((rule) => printFilter(this.#snapshot, principal, rule));
+    const { asker, bound } = readable;
+    return bound.filters.map((rule) => printFilter(asker, rule));
   }
 
   /** One entry per column: its mask, or undefined where it is shown as it is. */
@@ -102,13 +101,13 @@ export class TrinoPolicy {
       if (isOpenTable(place)) return undefined;
       const readable = this.#readable(user, place, column);
       if (readable === 'all') return undefined;
-      if (readable === undefined || place.kind !== 'governed' || place.info === undefined) return noValue;
-      const [info, ...others] = columnsNamed(place.info, column.columnName);
+      if (readable === undefined) return noValue;
+      const [info, ...others] = columnsNamed(readable.asker.table, column.columnName);
       // A column that we have not seen yet may be anything; two of one name cannot be told apart.
       if (info === undefined || others.length > 0) return noValue;
       const rule = readable.bound.masks.get(info.name);
       if (rule === undefined) return undefined;
-      return printMask(this.#snapshot, readable.principal, rule, column.columnType);
+      return printMask(readable.asker, rule, column.columnType);
     });
   }
 
@@ -121,12 +120,14 @@ export class TrinoPolicy {
     user: string,
     place: TrinoPlace,
     { catalogName, schemaName, tableName }: Pick<TrinoTable, 'catalogName' | 'schemaName' | 'tableName'>,
-  ): { principal: PrincipalName; bound: BoundRules } | 'all' | undefined {
+  ): { asker: Asker; bound: BoundRules } | 'all' | undefined {
     const question = this.#question(user, { table: { catalogName, schemaName, tableName } }, undefined);
     if (question === undefined || read(question).effect === 'deny') return undefined;
     if (place.kind !== 'governed') return 'all';
+    if (place.info === undefined) return undefined;
     const { principal } = question;
-    return { principal, bound: this.#snapshot.boundRules(principal, place.on) };
+    const asker = { snapshot: this.#snapshot, principal, table: place.info };
+    return { asker, bound: this.#snapshot.boundRules(principal, place.on) };
   }
 
   #question(
