@@ -23,7 +23,7 @@ const additional = `
 ---
 kind: grants
 grants:
-  - { on: lake, to: loaders, privileges: [USE CATALOG, USE SCHEMA, CREATE SCHEMA, CREATE TABLE] }
+  - { on: lake, to: loaders, privileges: [USE CATALOG, USE SCHEMA, CREATE SCHEMA, CREATE TABLE, MANAGE] }
 `;
 
 /** @throws CannotRun in words when Trino, Java or memory is missing */

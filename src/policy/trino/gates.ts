@@ -217,11 +217,14 @@ export function define(privilege: Privilege, rename?: Privilege): TrinoGate {
   };
 }
 
-/** A right to create, asked of what will contain the new thing. */
+/**
+ * A right to create, asked of what will contain the new thing. A name that the catalog has already is its manager's:
+ * another table's files under that name would be read by that name's rules.
+ */
 export function createIn(privilege: Privilege): TrinoGate {
   return (question) => {
     const { schema, table } = question.resource;
-    const { names } = question;
+    const { names, snapshot, principal } = question;
     const parent =
       table !== undefined
         ? names.schema(table.catalogName, table.schemaName)
@@ -231,7 +234,12 @@ export function createIn(privilege: Privilege): TrinoGate {
     if (parent?.kind === 'unknown') return unknown(parent.on);
     if (parent?.kind !== 'governed') return refusal('nothing is created there');
     if (parent.catalog.kind === 'POSTGRES') return refusal(elsewhere, parent.on);
-    return question.snapshot.decide(question.principal, privilege, parent.on);
+    const known = table === undefined ? undefined : placeOf(question, { table });
+    if (known?.kind === 'governed') {
+      const manages = snapshot.decide(principal, 'MANAGE', known.on);
+      if (manages.effect === 'deny') return manages;
+    }
+    return snapshot.decide(principal, privilege, parent.on);
   };
 }
 

@@ -68,7 +68,11 @@ export const trinoOperations: readonly TrinoOperation[] = [
   ...acts('CREATE SCHEMA on the catalog (LAKE)', createIn('CREATE SCHEMA'), 'CreateSchema'),
   ...acts('MANAGE (LAKE)', define('MANAGE'), 'DropSchema', 'DropTable'),
   ...acts('MANAGE, CREATE SCHEMA (LAKE)', define('MANAGE', 'CREATE SCHEMA'), 'RenameSchema'),
-  ...acts('CREATE TABLE on the schema (LAKE)', createIn('CREATE TABLE'), 'CreateTable'),
+  ...acts(
+    'CREATE TABLE on the schema; MANAGE where the catalog has the name (LAKE)',
+    createIn('CREATE TABLE'),
+    'CreateTable',
+  ),
   ...acts('MANAGE, CREATE TABLE on the new schema (LAKE)', define('MANAGE', 'CREATE TABLE'), 'RenameTable'),
   ...acts('MANAGE (LAKE)', define('MANAGE'), 'SetTableProperties', 'SetTableComment', 'SetColumnComment'),
   ...acts('MANAGE (LAKE)', define('MANAGE'), 'AddColumn', 'AlterColumn', 'DropColumn', 'RenameColumn'),

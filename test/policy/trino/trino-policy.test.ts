@@ -175,6 +175,19 @@ describe('writing and defining', () => {
 });
 
 describe('ways past the rules', () => {
+  test('a name that the catalog has is not given to other files', async () => {
+    const grant =
+      '  - { on: lake, to: analysts, privileges: [CREATE TABLE] }\n  - { on: [shop, lake], to: analysts';
+    const creating = await policyOf(
+      sample.replace('  - { on: [shop, lake], to: analysts', grant),
+      sampleCatalog(),
+    );
+    const asks = (name: string) =>
+      creating.allow(ana, { operation: 'CreateTable', resource: relation(name) }).decision.effect;
+    expect(asks('lake.sales.new')).toBe('allow');
+    expect(asks(history)).toBe('deny');
+  });
+
   test('functions and procedures of a connector, views with their owner’s rights, properties', () => {
     expect(says(ana, 'ExecuteFunction', routine('system.builtin.length'))).toBe('yes');
     expect(says(sam, 'ExecuteFunction', routine('shop.system.query'))).toMatch(/past the rules/);
