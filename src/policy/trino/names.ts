@@ -1,6 +1,6 @@
 import type { CatalogInfo, CatalogSnapshot, ColumnInfo, TableInfo } from '../../catalog/model.ts';
 import { allUsers, operatorName, type PrincipalName, parsePrincipalName } from '../../kernel/principal.ts';
-import { formatSecurableName, type SecurableName } from '../../kernel/securable-name.ts';
+import { formatSecurableName, nameParts, type SecurableName } from '../../kernel/securable-name.ts';
 import type { Snapshot } from '../model.ts';
 
 // Trino's names → ours. A catalog has the same name on both sides. Trino folds names to lower case, so a table or column
@@ -25,13 +25,13 @@ const informationSchema = 'information_schema';
 
 export class TrinoNames {
   readonly #catalog: CatalogSnapshot;
-  /** Lower-case name → the names that fold to it. */
+  /** Lower-case parts → the names that fold to them. */
   readonly #folded = new Map<string, SecurableName[]>();
 
   constructor(catalog: CatalogSnapshot) {
     this.#catalog = catalog;
     for (const known of [...catalog.schemas, ...catalog.tables.keys()]) {
-      const key = fold(known);
+      const key = fold(nameParts(known));
       this.#folded.set(key, [...(this.#folded.get(key) ?? []), known]);
     }
   }
@@ -69,14 +69,14 @@ export class TrinoNames {
   #find(parts: readonly string[]): SecurableName {
     const exact = formatSecurableName(parts);
     if (this.#catalog.tables.has(exact) || this.#catalog.schemas.has(exact)) return exact;
-    const folded = this.#folded.get(fold(exact));
+    const folded = this.#folded.get(fold(parts));
     return folded?.length === 1 ? (folded[0] ?? exact) : exact;
   }
 }
 
-/** Names are compared as Trino shows them: in lower case. The quotes of unusual names do not count. */
-function fold(name: SecurableName): string {
-  return name.replaceAll(/"((?:[^"]|"")*)"/g, '$1').toLowerCase();
+/** Names are compared as Trino shows them, part by part: in lower case. */
+function fold(parts: readonly string[]): string {
+  return JSON.stringify(parts.map((part) => part.toLowerCase()));
 }
 
 /** Columns of a table that Trino shows under one name; more than one where they differ by case only. */

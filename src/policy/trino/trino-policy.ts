@@ -14,6 +14,11 @@ export interface TrinoAnswer {
   readonly record: TrinoOperation['record'];
 }
 
+type TableParts = Pick<TrinoTable, 'catalogName' | 'schemaName' | 'tableName'>;
+
+/** The rules that bind who may read; `all` for Trino's own tables; `nothing` for who may not, and for what is not known. */
+type Readable = { readonly asker: Asker; readonly bound: BoundRules } | 'all' | 'nothing';
+
 /** What the policy says through Trino. Made once per snapshot; printed expressions are kept. */
 export class TrinoPolicy {
   readonly #snapshot: Snapshot;
@@ -84,47 +89,48 @@ export class TrinoPolicy {
     return found;
   }
 
-  #printFilters(user: string, table: TrinoTable): readonly string[] {
-    const place = this.#place(table);
-    if (isOpenTable(place)) return [];
-    const readable = this.#readable(user, place, table);
+  #printFilters(user: string, table: TableParts): readonly string[] {
+    const readable = this.#readable(user, table);
     if (readable === 'all') return [];
-    if (readable === undefined) return [noRow];
+    if (readable === 'nothing') return [noRow];
     const { asker, bound } = readable;
     return bound.filters.map((rule) => printFilter(asker, rule));
   }
 
   /** One entry per column: its mask, or undefined where it is shown as it is. */
   columnMasks(user: string, columns: readonly TrinoColumn[]): readonly (string | undefined)[] {
+    // A request is about one table as a rule: what holds for the table is found once.
+    const tables = new Map<string, Readable>();
     return columns.map((column) => {
-      const place = this.#place(column);
-      if (isOpenTable(place)) return undefined;
-      const readable = this.#readable(user, place, column);
-      if (readable === 'all') return undefined;
-      if (readable === undefined) return noValue;
-      const [info, ...others] = columnsNamed(readable.asker.table, column.columnName);
-      // A column that we have not seen yet may be anything; two of one name cannot be told apart.
-      if (info === undefined || others.length > 0) return noValue;
-      const rule = readable.bound.masks.get(info.name);
-      if (rule === undefined) return undefined;
-      return printMask(readable.asker, rule, column.columnType);
+      const key = JSON.stringify([column.catalogName, column.schemaName, column.tableName]);
+      const readable = tables.get(key) ?? this.#readable(user, column);
+      tables.set(key, readable);
+      return this.#mask(readable, column);
     });
   }
 
-  #place(table: Pick<TrinoTable, 'catalogName' | 'schemaName' | 'tableName'>): TrinoPlace {
-    return this.#names.table(table.catalogName, table.schemaName, table.tableName);
+  #mask(readable: Readable, { columnName, columnType }: TrinoColumn): string | undefined {
+    if (readable === 'all') return undefined;
+    if (readable === 'nothing') return noValue;
+    const [info, ...others] = columnsNamed(readable.asker.table, columnName);
+    // A column that we have not seen yet may be anything; two of one name cannot be told apart.
+    if (info === undefined || others.length > 0) return noValue;
+    const rule = readable.bound.masks.get(info.name);
+    return rule === undefined ? undefined : printMask(readable.asker, rule, columnType);
   }
 
-  /** The rules that bind who may read; `all` for Trino's own tables; undefined for who may not, and for what is not known. */
-  #readable(
-    user: string,
-    place: TrinoPlace,
-    { catalogName, schemaName, tableName }: Pick<TrinoTable, 'catalogName' | 'schemaName' | 'tableName'>,
-  ): { asker: Asker; bound: BoundRules } | 'all' | undefined {
-    const question = this.#question(user, { table: { catalogName, schemaName, tableName } }, undefined);
-    if (question === undefined || read(question).effect === 'deny') return undefined;
+  #place({ catalogName, schemaName, tableName }: TableParts): TrinoPlace {
+    return this.#names.table(catalogName, schemaName, tableName);
+  }
+
+  #readable(user: string, { catalogName, schemaName, tableName }: TableParts): Readable {
+    const table = { catalogName, schemaName, tableName };
+    const place = this.#place(table);
+    if (isOpenTable(place)) return 'all';
+    const question = this.#question(user, { table }, undefined);
+    if (question === undefined || read(question).effect === 'deny') return 'nothing';
     if (place.kind !== 'governed') return 'all';
-    if (place.info === undefined) return undefined;
+    if (place.info === undefined) return 'nothing';
     const { principal } = question;
     const asker = { snapshot: this.#snapshot, principal, table: place.info };
     return { asker, bound: this.#snapshot.boundRules(principal, place.on) };

@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { CatalogSnapshot } from '../../../src/catalog/model.ts';
 import { formatReason } from '../../../src/kernel/decision.ts';
-import { parseSecurableName } from '../../../src/kernel/securable-name.ts';
 import { compileFiles } from '../../../src/policy/compile.ts';
 import { trinoOperations } from '../../../src/policy/trino/operations.ts';
 import { type TrinoResource, trinoRequest } from '../../../src/policy/trino/request.ts';
@@ -297,6 +296,7 @@ describe('row filters and masks', () => {
       table('shop.public."People"', { id: 'bigint', Email: 'text', region: 'text' }),
       table('shop.public."Twice"', { id: 'bigint' }),
       table('shop.public."TWICE"', { id: 'bigint' }),
+      table('shop."public.a"."B"', { id: 'bigint' }),
       table('shop.public.mixed', { id: 'bigint', mail: 'text', Mail: 'text' }),
     ]);
     const tagged = sample.replace(
@@ -307,7 +307,8 @@ describe('row filters and masks', () => {
     expect(odd.columnMasks(ana, [column('shop.public.people', 'email')])[0]).toMatch(/^CAST/);
     expect(odd.columnMasks(ana, [column('shop.public.mixed', 'mail')])).toEqual(['NULL']);
     expect(filters(sam, 'shop.public.twice', odd)).toEqual(['false']);
-    expect(parseSecurableName('shop.public."People"')).toBe('shop.public."People"');
+    const dotted = { table: { catalogName: 'shop', schemaName: 'public', tableName: 'a.b' } };
+    expect(odd.rowFilters(sam, { operation: 'GetRowFilters', resource: dotted })).toEqual(['false']);
   });
 
   test('a value of a person is a literal, whatever it holds', async () => {
