@@ -10,7 +10,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { availableParallelism, freemem, homedir } from 'node:os';
+import { freemem, homedir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -111,5 +111,3 @@ function versionOf(java: string): number {
     return 0;
   }
 }
-
-export const processors = Math.max(2, availableParallelism());

@@ -175,7 +175,7 @@ async function end(child: ChildProcess): Promise<void> {
   clearTimeout(impatient);
 }
 
-/** Properties of the sample's Postgres database as a catalog of Trino. */
+/** Of a role of the sample's cluster. */
 export function readPassword(home: string, role: string): string {
   const passwords = JSON.parse(readFileSync(join(home, 'cluster-roles.json'), 'utf8')) as Record<
     string,
