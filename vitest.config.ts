@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 // One project per tier; `npm test` runs unit and whole, the others have their own scripts (see CONTRIBUTING.md).
-const outside = ['test/whole/**', 'test/clients/**', 'test/faults/**'];
+const outside = ['test/whole/**', 'test/clients/**', 'test/faults/**', 'test/trino/**'];
 const tier = (name: string, timeout: number) => ({
   test: {
     name,
@@ -20,6 +20,7 @@ export default defineConfig({
       tier('whole', 60_000),
       tier('clients', 120_000),
       tier('faults', 120_000),
+      tier('trino', 120_000),
     ],
   },
 });

@@ -134,6 +134,7 @@ describe('invariants', () => {
       'policy/compile.ts',
       'policy/decide.ts',
       'policy/plan.ts',
+      'policy/trino/',
       'rolesync/diff',
       'rolesync/guard.ts',
       'rolesync/render.ts',

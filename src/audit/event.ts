@@ -72,6 +72,16 @@ export type AuditEvent = Common &
       }
     | { readonly kind: 'bypass'; readonly cluster: string; readonly login: string; readonly summary: string }
     | {
+        /** An engine that enforces by itself (Trino) asked; the principal is whom it asked about. */
+        readonly kind: 'decision';
+        /** The engine's operation: SelectFromColumns, … */
+        readonly command: string;
+        readonly tables: readonly string[];
+        readonly columns: readonly string[];
+        /** `trino:` and its query id, where it was said. */
+        readonly statementId?: string;
+      }
+    | {
         readonly kind: 'http.request';
         readonly method: string;
         readonly path: string;

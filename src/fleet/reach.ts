@@ -1,7 +1,7 @@
-import type { TableInfo } from '../catalog/model.ts';
 import type { PrincipalName } from '../kernel/principal.ts';
 import type { SecurableName } from '../kernel/securable-name.ts';
 import type { Snapshot } from '../policy/model.ts';
+import { tablesBeneath } from '../policy/tables-beneath.ts';
 import type { Door } from './role-names.ts';
 import type { Shape } from './shadow-names.ts';
 
@@ -48,28 +48,6 @@ export function reachOf(
   const filtered = bound.some((rules) => rules.filters.length > 0);
   if (!writes) return { ...nothing, read: 'governed' };
   return { read: 'governed', write: 'governed', insert: filtered ? 'insert' : 'governed' };
-}
-
-/** The tables that a relation shows rows of: itself, or what a view reads through any chain; undefined when not all is known. */
-export function tablesBeneath(snapshot: Snapshot, info: TableInfo): readonly SecurableName[] | undefined {
-  const found = new Set<SecurableName>();
-  const seen = new Set<SecurableName>();
-  const open: TableInfo[] = [info];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    if (seen.has(next.name)) continue;
-    seen.add(next.name);
-    if (next.kind !== 'VIEW' && next.kind !== 'MATERIALIZED_VIEW') {
-      found.add(next.name);
-      continue;
-    }
-    if (next.reads === undefined) return undefined;
-    for (const name of next.reads) {
-      const read = snapshot.catalog.tables.get(name);
-      if (read === undefined) return undefined;
-      open.push(read);
-    }
-  }
-  return [...found];
 }
 
 function all(target: Target, writes: boolean): Reach {

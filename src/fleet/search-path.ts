@@ -1,7 +1,8 @@
 import type { PrincipalName } from '../kernel/principal.ts';
 import { isWithin, lastPart, type SecurableName } from '../kernel/securable-name.ts';
 import type { Snapshot } from '../policy/model.ts';
-import { reachOf, tablesBeneath } from './reach.ts';
+import { tablesBeneath } from '../policy/tables-beneath.ts';
+import { reachOf } from './reach.ts';
 import { shadowSchema } from './shadow-names.ts';
 
 /**

@@ -22,6 +22,8 @@ export type Requirement<Input> =
   | { readonly kind: 'nothing' }
   /** Any principal; the route itself shows each caller only what is theirs. */
   | { readonly kind: 'signed-in' }
+  /** An engine that asks about other people (Trino): with the decision token, or MANAGE on the metastore. */
+  | { readonly kind: 'decision-client' }
   | {
       readonly kind: 'privilege';
       readonly privilege: Privilege;

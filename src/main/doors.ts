@@ -13,6 +13,7 @@ import type { DirectCredentials, GatewayLogins } from '../fleet/logins.ts';
 import { type CredentialRouteOptions, credentialRoutes } from '../gateway/http/credential-routes.ts';
 import { healthRoutes } from '../gateway/http/health-routes.ts';
 import { mount } from '../gateway/http/mount.ts';
+import { opaRoutes } from '../gateway/http/opa-routes.ts';
 import { sessionRoutes } from '../gateway/http/session-routes.ts';
 import { type OpenAuthenticator, openAuthenticator } from '../gateway/identity/open-authenticator.ts';
 import { serveLake } from '../gateway/pg/lake-session.ts';
@@ -55,6 +56,7 @@ export interface DoorsOptions {
   readonly direct: DirectCredentials;
   readonly openLogins: () => Promise<GatewayLogins>;
   readonly operatorToken: string;
+  readonly decisionToken: string;
   readonly discover: (catalog: SecurableName) => Promise<boolean>;
 }
 
@@ -86,6 +88,10 @@ export async function openDoors(options: DoorsOptions): Promise<{ httpPort: numb
       currentSnapshot,
       audit,
       logError: (error) => logger.error({ code: error.code, cause: String(error.cause) }, error.message),
+      decisionClients: {
+        token: options.decisionToken,
+        trustLoopback: options.config.allowPlaintextLoopback,
+      },
     }),
     options,
   );
@@ -240,6 +246,7 @@ function allRoutes(parts: RouteParts): readonly Route[] {
     ...doctorRoutes(doctors),
     ...discoverRoutes({ inForce, discover }),
     ...catalogRoutes({ currentSnapshot }),
+    ...opaRoutes({ currentSnapshot, audit }),
     ...credentialRoutes(credentialParts(parts)),
     ...sessionRoutes({ currentSnapshot, sessions, kill: (id, reason) => door.sessions.kill(id, reason) }),
     ...auditRoutes({

@@ -109,6 +109,7 @@ async function openRooms(config: InstanceConfig, closers: Closer[]): Promise<Omi
     direct,
     openLogins: logins,
     operatorToken: operatorToken(config.home),
+    decisionToken: decisionToken(config.home),
     discover: (name) => discoverCatalog(store, clusters, name),
   });
   return {
@@ -184,6 +185,11 @@ function instanceName(home: string): string {
 /** Whoever can read this file is the local operator. */
 function operatorToken(home: string): string {
   return kept(join(home, 'operator-token'), () => randomBytes(32).toString('hex'));
+}
+
+/** Engines that ask for decisions (Trino) show it; it opens nothing else. */
+function decisionToken(home: string): string {
+  return kept(join(home, 'decision-token'), () => randomBytes(32).toString('hex'));
 }
 
 function kept(file: string, make: () => string): string {

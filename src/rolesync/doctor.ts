@@ -1,7 +1,7 @@
 import type { Cluster } from '../fleet/cluster.ts';
-import { tablesBeneath } from '../fleet/reach.ts';
 import { isWithin, type SecurableName } from '../kernel/securable-name.ts';
 import type { Snapshot } from '../policy/model.ts';
+import { tablesBeneath } from '../policy/tables-beneath.ts';
 import type { DoctorContext, DoctorFinding } from './doctor-finding.ts';
 import { publicFindings } from './doctor-public.ts';
 import { roleFindings } from './doctor-roles.ts';

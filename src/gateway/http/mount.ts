@@ -9,6 +9,7 @@ import { operatorName } from '../../kernel/principal.ts';
 import type { Caller, Route } from '../../kernel/route.ts';
 import type { Snapshot } from '../../policy/model.ts';
 import type { Authenticator } from '../identity/authenticator.ts';
+import { type DecisionClientOptions, decisionClient } from './decision-client.ts';
 import { openApiDocument } from './openapi.ts';
 
 // The one place where HTTP meets the rooms: authenticate, parse, decide, run, record, render errors.
@@ -18,6 +19,8 @@ export interface MountOptions {
   readonly currentSnapshot: () => Snapshot;
   readonly audit: AuditLog;
   readonly logError: (error: WritError) => void;
+  /** Who may ask about others for an engine. */
+  readonly decisionClients?: DecisionClientOptions;
 }
 
 /** Bytes of a request's body, however it is sent. */
@@ -47,13 +50,13 @@ export function mount(routes: readonly Route[], options: MountOptions): Hono {
 }
 
 async function serve(route: Route, c: Context, options: MountOptions): Promise<Response> {
-  const caller = route.requires.kind === 'nothing' ? nobody(c) : await authenticate(c, options);
+  const caller = await callerOf(route, c, options);
   const decided = (decision: Decision | undefined, status: number, error?: WritError) => {
     if (route.requires.kind !== 'nothing') record(route, c, caller, decision, status, options.audit, error);
   };
   let decision: Decision | undefined;
   try {
-    const input = parseInput(route, await readInput(c));
+    const input = parseInput(route, await readInput(route, c));
     decision = decide(route, input, caller, options.currentSnapshot());
     const output = await route.run(input, caller);
     decided(decision, 200);
@@ -66,8 +69,29 @@ async function serve(route: Route, c: Context, options: MountOptions): Promise<R
   }
 }
 
-async function authenticate(c: Context, options: MountOptions): Promise<Caller> {
-  const token = /^Bearer\s+(.+)$/i.exec(c.req.header('authorization') ?? '')?.[1];
+function callerOf(route: Route, c: Context, options: MountOptions): Promise<Caller> {
+  switch (route.requires.kind) {
+    case 'nothing':
+      return Promise.resolve(nobody(c));
+    case 'decision-client':
+      return decisionClient(
+        { bearer: bearerOf(c), inUrl: c.req.query('token'), address: addressOf(c) },
+        (token) => authenticate(token, c, options),
+        options,
+      ).catch((thrown: unknown) => {
+        const error = toWritError(thrown);
+        throw error.code === 'permission_denied' ? refusedAtDoor(error, addressOf(c), options) : error;
+      });
+    default:
+      return authenticate(bearerOf(c), c, options);
+  }
+}
+
+function bearerOf(c: Context): string | undefined {
+  return /^Bearer\s+(.+)$/i.exec(c.req.header('authorization') ?? '')?.[1];
+}
+
+async function authenticate(token: string | undefined, c: Context, options: MountOptions): Promise<Caller> {
   const address = addressOf(c);
   if (token === undefined) {
     throw new WritError('sign_in_refused', {
@@ -85,18 +109,22 @@ async function authenticate(c: Context, options: MountOptions): Promise<Caller> 
       address,
     };
   } catch (thrown) {
-    const error = toWritError(thrown);
-    const { message, sqlstate, detail } = error;
-    options.audit.append({
-      kind: 'session.refused',
-      decision: 'deny',
-      client: { address, application: 'http' },
-      sqlstate,
-      message,
-      reasons: [detail ?? message],
-    });
-    throw error;
+    throw refusedAtDoor(thrown, address, options);
   }
+}
+
+function refusedAtDoor(thrown: unknown, address: string, { audit }: MountOptions): WritError {
+  const error = toWritError(thrown);
+  const { message, sqlstate, detail } = error;
+  audit.append({
+    kind: 'session.refused',
+    decision: 'deny',
+    client: { address, application: 'http' },
+    sqlstate,
+    message,
+    reasons: [detail ?? message],
+  });
+  return error;
 }
 
 function decide(route: Route, input: unknown, caller: Caller, snapshot: Snapshot): Decision | undefined {
@@ -118,9 +146,11 @@ function decide(route: Route, input: unknown, caller: Caller, snapshot: Snapshot
   });
 }
 
-async function readInput(c: Context): Promise<unknown> {
+async function readInput(route: Route, c: Context): Promise<unknown> {
   const text = c.req.method === 'GET' ? '' : await c.req.text();
-  return { ...c.req.query(), ...parseJson(text), ...c.req.param() };
+  // A token may stand in a decision client's query: it is no input.
+  const query = route.requires.kind === 'decision-client' ? {} : c.req.query();
+  return { ...query, ...parseJson(text), ...c.req.param() };
 }
 
 function parseJson(text: string): object {
@@ -184,6 +214,8 @@ function record(
   error?: WritError,
 ): void {
   if (route.method === 'get' && status < 400) return;
+  // Its route records what was decided, about whom; the answers by themselves would flood the log.
+  if (route.requires.kind === 'decision-client' && status < 400) return;
   audit.append({
     kind: 'http.request',
     method: c.req.method,

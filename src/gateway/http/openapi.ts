@@ -85,6 +85,8 @@ function requirement(route: Route): string {
       return 'Open to everybody.';
     case 'signed-in':
       return 'Any signed-in principal; shows what is theirs.';
+    case 'decision-client':
+      return 'A decision client: the decision token (also as `?token=`), or MANAGE on the metastore.';
     case 'privilege':
       return `Needs ${route.requires.privilege}.`;
   }

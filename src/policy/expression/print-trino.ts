@@ -13,6 +13,11 @@ const dialect: Dialect = {
   },
 
   any(operand, attribute, context) {
+    const values = context.attributeValues?.(attribute);
+    if (values !== undefined)
+      return values.length === 0
+        ? sql`(1 = 0)`
+        : sql`(${operand} IN (${join(values.map((value) => literalOf(value, 'text')))}))`;
     const array = context.attribute(attribute);
     return sql`(cardinality(${array}) > 0 AND CASE WHEN ${operand} IS NOT NULL THEN contains(${array}, ${operand}) END)`;
   },

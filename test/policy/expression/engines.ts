@@ -75,7 +75,7 @@ export const postgresTable = createStatements(inPostgres).map((statement) =>
   statement.replace('"t" text', '"t" text collate "C"').replace('"u" text', '"u" text collate "und-x-icu"'),
 );
 
-const batches = (asked: readonly Asked[]): Asked[][] =>
+export const batches = (asked: readonly Asked[]): Asked[][] =>
   Array.from({ length: Math.ceil(asked.length / 25) }, (_, i) => asked.slice(i * 25, i * 25 + 25));
 
 /** Casts every answer to text in the engine; the dot keeps a client from taking a leading U+FEFF off. */
@@ -125,7 +125,7 @@ export async function askPostgres(
 }
 
 /** Scale and fraction are spelled differently; the values are what must be equal. */
-function canonical(dotted: string | null, type: ExpressionType): string | null {
+export function canonical(dotted: string | null, type: ExpressionType): string | null {
   if (dotted === null) return null;
   const text = dotted.slice(1);
   if (type === 'numeric') return text.includes('.') ? text.replace(/\.?0+$/, '') : text;

@@ -1,8 +1,9 @@
 import type { TableInfo } from '../../../catalog/model.ts';
-import { reachOf, type Target, tablesBeneath } from '../../../fleet/reach.ts';
+import { reachOf, type Target } from '../../../fleet/reach.ts';
 import { shadowSchema } from '../../../fleet/shadow-names.ts';
 import type { Privilege } from '../../../kernel/privilege.ts';
 import { nameParts } from '../../../kernel/securable-name.ts';
+import { tablesBeneath } from '../../../policy/tables-beneath.ts';
 import type { StatementContext } from '../governed.ts';
 import type { PartRecord } from './part.ts';
 import { denied, type Problem, refused } from './problem.ts';
