@@ -20,8 +20,8 @@ const context: PrintContext = {
 /** Name of the column → text at the place of the first problem, and the message. */
 function refusal(text: string, wanted: ExpressionType = 'boolean'): string {
   const { expression, problems } = parseExpression(text, columns, wanted);
-  expect(expression).toBeUndefined();
   const [first] = problems;
+  expect(expression === undefined).toBe(first !== undefined);
   return first === undefined ? 'accepted' : `${first.offset} ${first.rule} ${first.message}`;
 }
 
@@ -127,14 +127,42 @@ describe('one expression and nothing else', () => {
     'true into temp x',
     "t = 'a\0b'",
     't = \ud800',
-    '('.repeat(500),
-    `${'not '.repeat(2000)}f`,
-    `t = '${'x'.repeat(9000)}'`,
-    `t = ${'t || '.repeat(1500)}t`,
-    `${'i + '.repeat(1900)}1 = 1`,
-    `f${'::boolean'.repeat(900)}`,
   ])('%j is refused', (text) => {
     expect(refusal(text)).toMatch(/expression-syntax/);
+  });
+
+  test.each([
+    ['brackets', `${'('.repeat(100_000)}f${')'.repeat(100_000)}`],
+    ['brackets that never close', '('.repeat(4000)],
+    ['not', `${'not '.repeat(2000)}f`],
+    ['not, too long as well', `${'not '.repeat(250_000)}f`],
+    ['signs', `i = ${'- '.repeat(4000)}1`],
+    ['case', `${'case when f then true else '.repeat(250)}f${' end'.repeat(250)}`],
+    ['operators', `t = ${'t || '.repeat(1500)}t`],
+    ['sums', `${'i + '.repeat(1900)}1 = 1`],
+    ['casts', `f${'::boolean'.repeat(900)}`],
+    ['subscripts', `t${'[1]'.repeat(2500)} = 'a'`],
+    ['arrays', `t = ${'array['.repeat(1300)}`],
+  ])('nested too deeply: %s', (_, text) => {
+    expect(refusal(text)).toMatch(/^\d+ expression-(too-deep|refused) /);
+    expect(refusal('f')).toBe('accepted');
+  });
+
+  test.each([
+    ['a literal', `t = '${'x'.repeat(1_000_000)}'`],
+    ['just over', `t = '${'x'.repeat(8187)}'`],
+    ['a list', `i in (${Array(300_000).fill('1').join(',')})`],
+  ])('too long: %s', (_, text) => {
+    expect(refusal(text)).toMatch(/^8192 expression-too-long an expression has at most 8192 characters/);
+    expect(refusal('f')).toBe('accepted');
+  });
+
+  test('as long and as deep as may be', () => {
+    expect(refusal(`t = '${'x'.repeat(8186)}'`)).toBe('accepted');
+    expect(refusal(`${'('.repeat(4000)}f${')'.repeat(4000)}`)).toMatch(/too-deep/);
+    expect(refusal(`${'not '.repeat(190)}f`)).toBe('accepted');
+    expect(refusal(`f${' or f'.repeat(1600)}`)).toBe('accepted');
+    expect(refusal(`case${' when i = 1 then f'.repeat(400)} end`)).toBe('accepted');
   });
 
   test('the place counts characters, not bytes', () => {
