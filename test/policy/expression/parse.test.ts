@@ -210,7 +210,7 @@ describe('how each engine says it', () => {
       'i + 1 > 0',
       'boolean',
       `((("i")::pg_catalog.int8 OPERATOR(pg_catalog.+) '1'::pg_catalog.int8) OPERATOR(pg_catalog.>) '0'::pg_catalog.int8)`,
-      `((CAST("i" AS BIGINT) + CAST('1' AS BIGINT)) > CAST('0' AS BIGINT))`,
+      `(add(CAST("i" AS BIGINT), CAST('1' AS BIGINT)) > CAST('0' AS BIGINT))`,
       `((CAST("i" AS BIGINT) + CAST('1' AS BIGINT)) > CAST('0' AS BIGINT))`,
     ],
     [
