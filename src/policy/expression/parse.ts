@@ -2,7 +2,7 @@ import { hasSqlDetails, loadModule, type Node, type ParseResult, parseSync } fro
 import { exceededLimit } from '../../kernel/sql-complexity.ts';
 import type { Expression, ExpressionType } from './model.ts';
 import { coerce, type ExpressionRule, type Reading, readNode, tooDeep } from './read.ts';
-import type { BoundColumns } from './types.ts';
+import { type BoundColumn, type BoundColumns, fitsColumn } from './types.ts';
 
 // Expression text → typed expression. The parser is Postgres's own; what it accepts and the language does not is refused.
 
@@ -26,6 +26,7 @@ export interface ParsedExpression {
 
 const maximumLength = 8192;
 const prefix = 'select ';
+const tooWide = 'the mask can have values that its column cannot hold';
 
 /** Loads Postgres's parser; once before `parseExpression`. */
 export async function initParser(): Promise<void> {
@@ -34,12 +35,13 @@ export async function initParser(): Promise<void> {
 
 /**
  * Parses and types an expression over the bound columns. `wanted` is the type it must have: boolean for a row filter,
- * the column's for a mask. Pure once the parser is loaded.
+ * the column's for a mask; `masked` is that column. Pure once the parser is loaded.
  */
 export function parseExpression(
   text: string,
   columns: BoundColumns,
   wanted: ExpressionType,
+  masked?: BoundColumn,
 ): ParsedExpression {
   const failed = (rule: ExpressionRule, message: string, offset: number): ParsedExpression => ({
     expression: undefined,
@@ -53,6 +55,8 @@ export function parseExpression(
   const reading: Reading = { columns, issues: [], groups: [], depth: 0 };
   const part = readNode(parsed.node, reading, prefix.length);
   const expression = part === undefined ? undefined : wantType(part, wanted, reading);
+  if (expression !== undefined && masked !== undefined && !fitsColumn(expression, masked, columns))
+    reading.issues.push({ rule: 'expression-type', message: tooWide, at: prefix.length });
   const offsetOf = offsets(text);
   return {
     expression: reading.issues.length > 0 ? undefined : expression,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { identifier, literal, sql } from '../../../src/kernel/sql.ts';
 import type { ExpressionType } from '../../../src/policy/expression/model.ts';
-import { initParser, parseExpression } from '../../../src/policy/expression/parse.ts';
+import { type BoundColumns, initParser, parseExpression } from '../../../src/policy/expression/parse.ts';
 import { printDuckdb } from '../../../src/policy/expression/print-duckdb.ts';
 import { printPostgres } from '../../../src/policy/expression/print-postgres.ts';
 import { printTrino } from '../../../src/policy/expression/print-trino.ts';
@@ -173,6 +173,51 @@ describe('one expression and nothing else', () => {
   test('every problem is reported, not only the first', () => {
     const { problems } = parseExpression("upper(t) = 'A' and lower(u) = 'b' or x", columns, 'boolean');
     expect(problems.map((problem) => problem.offset)).toEqual([0, 19, 37]);
+  });
+});
+
+describe('a mask fits its column', () => {
+  const bound: BoundColumns = new Map([
+    ['value', { type: 'integer', small: true }],
+    ['other', { type: 'integer' }],
+    ['t', { type: 'text' }],
+    ['n', { type: 'numeric', digits: { whole: 3, scale: 2 } }],
+    ['w', { type: 'numeric', digits: { whole: 3, scale: 3 } }],
+    ['q', { type: 'numeric' }],
+  ]);
+  const problemsOf = (text: string, name: string) => {
+    const masked = bound.get(name);
+    if (masked === undefined) throw new Error('no such column');
+    const columnsOf = new Map([...bound, ['value', masked] as const]);
+    return parseExpression(text, columnsOf, masked.type, masked).problems.map((one) => one.message);
+  };
+  const tooWide = ['the mask can have values that its column cannot hold'];
+
+  test.each([
+    ['value', 'value', true],
+    ['32767', 'value', true],
+    ['-32768', 'value', true],
+    ['32768', 'value', false],
+    ['null', 'value', true],
+    ['other', 'value', false],
+    ['length(t)', 'value', false],
+    ['case when other = 1 then value else 0 end', 'value', true],
+    ['coalesce(value, 70000)', 'value', false],
+    ['length(t)', 'other', true],
+    ['value', 'n', true],
+    ['0.5', 'n', true],
+    ['999.99', 'n', true],
+    ['1000', 'n', false],
+    ['999.999', 'n', false],
+    ['99.999', 'n', true],
+    ['w', 'n', false],
+    ['n', 'w', true],
+    ['q', 'n', false],
+    ['w', 'q', true],
+    ['other', 'n', false],
+    ['left(t, 1000)', 't', true],
+  ])('%s on %s: %s', (text, name, fits) => {
+    expect(problemsOf(text, name)).toEqual(fits ? [] : tooWide);
   });
 });
 
