@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/dev/embedded-postgres.ts';
+import { expressionExamples } from '../../src/policy/expression/examples.ts';
 import { initParser, parseExpression } from '../../src/policy/expression/parse.ts';
 import { printPostgres } from '../../src/policy/expression/print-postgres.ts';
 import { everything, note } from '../policy/expression/coverage.ts';
@@ -20,6 +21,7 @@ import {
   postgresContext,
   postgresTable,
 } from '../policy/expression/engines.ts';
+import { exampleQuestion } from '../policy/expression/examples.ts';
 import { columns, Expressions, postgresColumns } from '../policy/expression/expression-cases.ts';
 import { fixedRows, hostileRow, postgresRow, type Row } from '../policy/expression/hostile-rows.ts';
 
@@ -224,3 +226,12 @@ describe("nothing of the reader's session changes a result", () => {
     expect(plan).toMatch(/Index/);
   });
 });
+
+test.each(expressionExamples.map((example) => [example.expression, example] as const))(
+  'the example %s gives what the page says',
+  async (_, example) => {
+    expect((await ask(exampleQuestion(example, 'postgres'))).flat()).toEqual(
+      example.rows.map((row) => row.result),
+    );
+  },
+);

@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { expressionExamples } from '../../../src/policy/expression/examples.ts';
 import { initParser } from '../../../src/policy/expression/parse.ts';
 import { everything, note } from './coverage.ts';
 import { type Asked, askedOf, Duckdb, duckdbContexts, expectAlike, meant } from './engines.ts';
+import { exampleQuestion } from './examples.ts';
 import { columns, Expressions } from './expression-cases.ts';
 import { fixedRows, hostileRow } from './hostile-rows.ts';
 
@@ -119,3 +121,11 @@ describe('DuckDB answers as the language means, on hostile values', () => {
     }
   });
 });
+
+test.each(expressionExamples.map((example) => [example.expression, example] as const))(
+  'the example %s gives what the page says',
+  async (_, example) => {
+    const result = await duckdb.connection.runAndReadAll(exampleQuestion(example, 'duckdb'));
+    expect(result.getRowsJson().flat()).toEqual(example.rows.map((row) => row.result));
+  },
+);
