@@ -126,6 +126,8 @@ describe('invariants', () => {
 
   test('pure files touch no clock, no randomness, no I/O', () => {
     const pure = [
+      'kernel/sql-lexer.ts',
+      'kernel/sql-complexity.ts',
       'gateway/pg/decode.ts',
       'gateway/pg/encode.ts',
       'gateway/pg/framer.ts',

@@ -143,6 +143,16 @@ const policyRules = {
     what: 'An expression that Postgres’s parser does not read, or that is no single expression.',
     fix: 'Correct it at the place that is named.',
   },
+  'expression-too-deep': {
+    severity: 'error',
+    what: 'An expression nests so deeply that Postgres’s parser could exhaust its stack on it; it is not parsed.',
+    fix: 'Write it flatter, or as several policies.',
+  },
+  'expression-too-long': {
+    severity: 'error',
+    what: 'An expression has more characters than are parsed.',
+    fix: 'Keep long lists in attributes or tags, not in the expression.',
+  },
   'expression-refused': {
     severity: 'error',
     what: 'An expression uses what is not the same in every engine, reads a setting, or can fail on a value.',

@@ -174,8 +174,7 @@ class Binder {
     for (const [name, column] of columns) {
       const type = usableType(column);
       if (type === undefined) return this.#problem(policy, table, { kind: 'unusable-type', name, column });
-      const digits = digitsOf(column);
-      bound.set(name, digits === undefined ? { type } : { type, digits });
+      bound.set(name, boundColumn(type, column));
     }
     const parsed = this.#parse(policy, bound, wanted);
     if (parsed.problems.length > 0) this.#problem(policy, table, { kind: 'expression', parsed });
@@ -187,7 +186,8 @@ class Binder {
     const key = JSON.stringify([policy.expression.value, [...bound], wanted]);
     const known = this.#parsed.get(key);
     if (known !== undefined) return known;
-    const parsed = parseExpression(policy.expression.value, bound, wanted);
+    const masked = policy.kind === 'column-mask' ? bound.get('value') : undefined;
+    const parsed = parseExpression(policy.expression.value, bound, wanted, masked);
     this.#parsed.set(key, parsed);
     return parsed;
   }
@@ -252,6 +252,15 @@ export function usableType(column: ColumnInfo): ExpressionType | undefined {
   if (column.type === 'text' && /^(character\(|character$|bpchar|char\(|citext)/i.test(column.engineType))
     return undefined;
   return column.type;
+}
+
+function boundColumn(type: ExpressionType, column: ColumnInfo): BoundColumn {
+  const digits = digitsOf(column);
+  return {
+    type,
+    ...(digits === undefined ? {} : { digits }),
+    ...(/^(smallint|tinyint)$/i.test(column.engineType) ? { small: true as const } : {}),
+  };
 }
 
 /** `numeric(12,2)`, `DECIMAL(18, 3)` → digits; undefined where none are declared. */

@@ -137,7 +137,7 @@ function maskExpression(
   for (const rule of rules?.masks ?? []) {
     const bound = rule.column === column.name ? boundAmong(rule, request) : 'none';
     if (bound === 'none') continue;
-    const mask = printPostgres(rule.expression, printContext(rule.bindings));
+    const mask = maskText(rule);
     if (bound === 'all') {
       return branches.length === 0 ? mask : sql`case ${join(branches, ' ')} else ${mask} end`;
     }
@@ -146,6 +146,13 @@ function maskExpression(
   }
   if (branches.length === 0) return null;
   return sql`case ${join(branches, ' ')} else ${identifier(column.name)} end`;
+}
+
+/** A mask over texts of two collations has none, and Postgres makes no view of it: then it has the default one. */
+function maskText(rule: ColumnMaskRule): Sql {
+  const mask = printPostgres(rule.expression, printContext(rule.bindings));
+  const mixed = rule.expression.type === 'text' && new Set(rule.bindings.values()).size > 1;
+  return mixed ? sql`(${mask} COLLATE pg_catalog."default")` : mask;
 }
 
 function ruledColumns(

@@ -1,4 +1,5 @@
 import { parseSync, scanSync } from 'libpg-query';
+import { exceededLimit } from '../kernel/sql-complexity.ts';
 import { keyOf } from './state.ts';
 
 // An application's view shows rows with its owner's rights, so a governed person never reads it as it is: its text is
@@ -29,6 +30,9 @@ export type CopiedView =
 
 /** `definition` as pg_get_viewdef prints it under an empty search_path: every relation of the application is qualified. */
 export function copyView(definition: string, context: CopyContext): CopiedView {
+  // A parser whose stack ran out is damaged for good, so such a text never reaches it.
+  if (exceededLimit(Buffer.from(definition).toString('latin1')) !== undefined)
+    return { kind: 'refused', because: 'its text is too long or nested too deeply' };
   try {
     return rewrite(definition.trim().replace(/;$/, ''), context);
   } catch (error) {

@@ -130,7 +130,8 @@ begin
   left join pg_attribute a on a.attrelid = named and a.attnum = (r ->> 'attnum')::smallint
     and not a.attisdropped and a.attname = r ->> 'name'
   left join pg_type t on t.oid = a.atttypid and t.typtype = 'b' and t.typnamespace = 'pg_catalog'::regnamespace
-  where t.oid is null
+  left join pg_collation k on k.oid = a.attcollation
+  where t.oid is null or not coalesce(k.collisdeterministic, true)
   limit 1;
   if wanted is not null then
     return format('the column %s, which the policy reads, is gone, renamed or of a type without rules', wanted);

@@ -129,3 +129,15 @@ test('functions that readers need are named', () => {
   const result = copyView('SELECT app.shape(t.id), lower(t.name) FROM public.t', context);
   expect(result).toMatchObject({ kind: 'copied', functions: [{ schema: 'app', name: 'shape' }] });
 });
+
+test.each([
+  ['brackets', `SELECT ${'('.repeat(100_000)}1${')'.repeat(100_000)}`],
+  ['set operations', `SELECT 1${' UNION ALL SELECT 1'.repeat(40_000)}`],
+  ['over 1 MiB', `SELECT '${'x'.repeat(1_100_000)}'`],
+])('a text that could break the parser never reaches it: %s', (_, definition) => {
+  expect(copied(definition)).toEqual({
+    kind: 'refused',
+    because: 'its text is too long or nested too deeply',
+  });
+  expect(copied('SELECT id FROM public.t')).toBe('SELECT id FROM "writ_public"."t"');
+});

@@ -1,6 +1,6 @@
 import { WritError } from '../../kernel/errors.ts';
+import { exceededLimit, statementLimits } from '../../kernel/sql-complexity.ts';
 import type { GovernedPart, GovernedQuery, StatementContext } from './governed.ts';
-import { exceededLimit, statementLimits } from './statement/complexity.ts';
 import { examineStatement } from './statement/kinds.ts';
 import { PartRecord, type TextPlan } from './statement/part.ts';
 import { type Problem, refused, toError } from './statement/problem.ts';

@@ -1,4 +1,5 @@
 import { sql } from '../../kernel/sql.ts';
+import { type ExpressionExample, expressionExamples } from './examples.ts';
 import { type MatrixRow, matrix } from './matrix.ts';
 import { refusedForms, refusedFunctions, refusedNodes, refusedOperators } from './refusals.ts';
 
@@ -19,6 +20,17 @@ export function matrixPage(): string {
     '|---|---|---|---|---|---|---|',
     ...matrix.map(line),
     '',
+    '## Examples',
+    '',
+    'For ana@acme.test of the group analysts, whose attribute `region` is EMEA. Each is run in Postgres and in DuckDB by test.',
+    '',
+    '| what | expression | gives |',
+    '|---|---|---|',
+    ...expressionExamples.map(exampleLine),
+    '',
+    'A mask has its column’s type: a longer text is cut to a `varchar(n)`, and a mask that could have a number outside a',
+    '`smallint` or `numeric(p,s)` is refused. An expression has at most 8192 characters.',
+    '',
     '## Refused, and why',
     '',
     '| construct | reason |',
@@ -34,6 +46,12 @@ function line(row: MatrixRow): string {
   const operands = letters.slice(0, row.operands.length);
   const printed = [row.postgres, row.duckdb, row.trino].map((print) => code(print(...operands).text));
   return `| ${[code(row.operator), row.operands.join(', '), row.result, ...printed, row.note ?? ''].join(' | ')} |`;
+}
+
+function exampleLine({ what, expression, rows }: ExpressionExample): string {
+  const shown = (value: string | null) => (value === null ? 'NULL' : code(value === '' ? "''" : value));
+  const results = rows.map(({ values, result }) => `${values.map(shown).join(', ')} → ${shown(result)}`);
+  return `| ${[what, code(expression), results.join('<br>')].join(' | ')} |`;
 }
 
 function reason(construct: string, why: string): string {

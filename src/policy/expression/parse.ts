@@ -1,7 +1,8 @@
 import { hasSqlDetails, loadModule, type Node, type ParseResult, parseSync } from 'libpg-query';
+import { exceededLimit } from '../../kernel/sql-complexity.ts';
 import type { Expression, ExpressionType } from './model.ts';
-import { coerce, type ExpressionRule, type Reading, readNode } from './read.ts';
-import type { BoundColumns } from './types.ts';
+import { coerce, type ExpressionRule, type Reading, readNode, tooDeep } from './read.ts';
+import { type BoundColumn, type BoundColumns, fitsColumn } from './types.ts';
 
 // Expression text → typed expression. The parser is Postgres's own; what it accepts and the language does not is refused.
 
@@ -24,8 +25,8 @@ export interface ParsedExpression {
 }
 
 const maximumLength = 8192;
-const maximumNesting = 100;
 const prefix = 'select ';
+const tooWide = 'the mask can have values that its column cannot hold';
 
 /** Loads Postgres's parser; once before `parseExpression`. */
 export async function initParser(): Promise<void> {
@@ -34,12 +35,13 @@ export async function initParser(): Promise<void> {
 
 /**
  * Parses and types an expression over the bound columns. `wanted` is the type it must have: boolean for a row filter,
- * the column's for a mask. Pure once the parser is loaded.
+ * the column's for a mask; `masked` is that column. Pure once the parser is loaded.
  */
 export function parseExpression(
   text: string,
   columns: BoundColumns,
   wanted: ExpressionType,
+  masked?: BoundColumn,
 ): ParsedExpression {
   const failed = (rule: ExpressionRule, message: string, offset: number): ParsedExpression => ({
     expression: undefined,
@@ -47,12 +49,14 @@ export function parseExpression(
     groups: [],
   });
   const unfit = unfitText(text);
-  if (unfit !== undefined) return failed('expression-syntax', unfit.message, unfit.offset);
+  if (unfit !== undefined) return failed(unfit.rule, unfit.message, unfit.offset);
   const parsed = parse(text);
   if ('message' in parsed) return failed('expression-syntax', parsed.message, parsed.offset);
   const reading: Reading = { columns, issues: [], groups: [], depth: 0 };
   const part = readNode(parsed.node, reading, prefix.length);
   const expression = part === undefined ? undefined : wantType(part, wanted, reading);
+  if (expression !== undefined && masked !== undefined && !fitsColumn(expression, masked, columns))
+    reading.issues.push({ rule: 'expression-type', message: tooWide, at: prefix.length });
   const offsetOf = offsets(text);
   return {
     expression: reading.issues.length > 0 ? undefined : expression,
@@ -70,15 +74,23 @@ function wantType(
   return coerce(part, wanted, reading, prefix.length, what);
 }
 
-function unfitText(text: string): { message: string; offset: number } | undefined {
-  if (text.length > maximumLength)
-    return { message: `an expression has at most ${maximumLength} characters`, offset: maximumLength };
+/** What must not reach the parser. Its memory is damaged for good when its stack runs out: depth is bounded before it. */
+function unfitText(text: string): ExpressionProblem | undefined {
+  if (exceededLimit(Buffer.from(text).toString('latin1')) === 'depth')
+    return { rule: 'expression-too-deep', message: tooDeep, offset: 0 };
+  if (text.length > maximumLength) {
+    const message = `an expression has at most ${maximumLength} characters`;
+    return { rule: 'expression-too-long', message, offset: maximumLength };
+  }
   const nul = text.indexOf('\0');
-  if (nul >= 0) return { message: 'an expression cannot hold NUL', offset: nul };
-  if (/[\ud800-\udfff]/u.test(text))
-    return { message: 'an expression must be well-formed Unicode', offset: 0 };
-  const nesting = text.match(/\(|\bnot\b|\bcase\b/gi)?.length ?? 0;
-  return nesting > maximumNesting ? { message: 'an expression is nested too deeply', offset: 0 } : undefined;
+  if (nul >= 0) return { rule: 'expression-syntax', message: 'an expression cannot hold NUL', offset: nul };
+  const surrogate = text.search(/[\ud800-\udfff]/u);
+  if (surrogate < 0) return undefined;
+  return {
+    rule: 'expression-syntax',
+    message: 'an expression must be well-formed Unicode',
+    offset: surrogate,
+  };
 }
 
 type Failure = { readonly message: string; readonly offset: number };

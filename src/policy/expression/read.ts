@@ -10,6 +10,8 @@ import { arithmeticType, type BoundColumns, commonType, digitsFit, widen } from 
 
 export type ExpressionRule =
   | 'expression-syntax'
+  | 'expression-too-deep'
+  | 'expression-too-long'
   | 'expression-refused'
   | 'expression-unbound'
   | 'expression-type';
@@ -38,6 +40,7 @@ export interface Reading {
 }
 
 const maximumDepth = 200;
+export const tooDeep = 'an expression is nested too deeply';
 
 export function issue(reading: Reading, rule: ExpressionRule, at: number, message: string): undefined {
   reading.issues.push({ rule, message, at });
@@ -46,8 +49,7 @@ export function issue(reading: Reading, rule: ExpressionRule, at: number, messag
 
 /** @returns undefined after noting at least one issue. */
 export function readNode(node: Node, reading: Reading, near: number): Part | undefined {
-  if (reading.depth >= maximumDepth)
-    return issue(reading, 'expression-syntax', near, 'an expression is nested too deeply');
+  if (reading.depth >= maximumDepth) return issue(reading, 'expression-too-deep', near, tooDeep);
   reading.depth++;
   const part = readKind(node, reading, near);
   reading.depth--;

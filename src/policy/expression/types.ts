@@ -9,10 +9,12 @@ export interface Digits {
   readonly scale: number;
 }
 
-/** What an expression may know of a bound column. `digits` of a numeric column with a declared precision. */
+/** What an expression may know of a column. `digits` of a numeric column with a declared precision. */
 export interface BoundColumn {
   readonly type: ExpressionType;
   readonly digits?: Digits;
+  /** An integer of 16 bits. */
+  readonly small?: true;
 }
 
 export type BoundColumns = ReadonlyMap<string, BoundColumn>;
@@ -51,6 +53,7 @@ interface Range {
   readonly high: bigint;
 }
 
+const int2: Range = { low: -(2n ** 15n), high: 2n ** 15n - 1n };
 const int4: Range = { low: -(2n ** 31n), high: 2n ** 31n - 1n };
 const int8: Range = { low: -(2n ** 63n), high: 2n ** 63n - 1n };
 
@@ -74,24 +77,27 @@ function within(inner: Range, outer: Range): boolean {
   return inner.low >= outer.low && inner.high <= outer.high;
 }
 
-function rangeOf(expression: Expression): Range {
+function rangeOf(expression: Expression, columns: BoundColumns = new Map()): Range {
   const whole = expression.type === 'integer' ? int4 : int8;
+  const of = (part: Expression) => rangeOf(part, columns);
   switch (expression.kind) {
+    case 'column':
+      return columns.get(expression.name)?.small === true ? int2 : whole;
     case 'literal': {
       if (expression.value === null) return { low: 0n, high: 0n };
       const value = BigInt(String(expression.value));
       return { low: value, high: value };
     }
     case 'cast':
-      return isNumber(expression.operand.type) ? rangeOf(expression.operand) : whole;
+      return isNumber(expression.operand.type) ? of(expression.operand) : whole;
     case 'arithmetic':
-      return rangeOfArithmetic(expression.operator, rangeOf(expression.left), rangeOf(expression.right));
+      return rangeOfArithmetic(expression.operator, of(expression.left), of(expression.right));
     case 'call':
       return expression.function === 'length' ? { low: 0n, high: int4.high } : whole;
     case 'case':
-      return union([...expression.branches.map((branch) => branch.then), expression.otherwise].map(rangeOf));
+      return union([...expression.branches.map((branch) => branch.then), expression.otherwise].map(of));
     case 'coalesce':
-      return union(expression.operands.map(rangeOf));
+      return union(expression.operands.map(of));
     default:
       return whole;
   }
@@ -120,6 +126,20 @@ export function digitsFit(parts: readonly Expression[], columns: BoundColumns): 
   const whole = Math.max(0, ...known.map((digits) => digits.whole));
   const scale = Math.max(0, ...known.map((digits) => digits.scale));
   return whole + scale <= 38;
+}
+
+/**
+ * Whether a mask's every value can be brought to the masked column's own type. Texts are cut to their length; a number
+ * out of range would be an error, which shows it.
+ */
+export function fitsColumn(mask: Expression, masked: BoundColumn, columns: BoundColumns): boolean {
+  if (masked.small === true) return within(rangeOf(mask, columns), int2);
+  if (masked.digits === undefined) return true;
+  const digits = digitsOf(mask, columns);
+  if (digits === undefined) return false;
+  // Rounding can carry: 9.99 becomes 10.0.
+  const carried = digits.scale > masked.digits.scale ? 1 : 0;
+  return digits.whole + carried <= masked.digits.whole;
 }
 
 /** Undefined: a numeric without declared precision, which only Postgres can hold. */

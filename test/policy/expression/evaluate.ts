@@ -1,13 +1,24 @@
 import type { Expression } from '../../../src/policy/expression/model.ts';
 import { attributes, groups, principal } from './expression-cases.ts';
+import type { Row } from './hostile-rows.ts';
 
 // What an expression means, written down once more, apart from any engine: the oracle that engines are held to.
 
 type Value = string | bigint | boolean | null;
 
 const unit = 10n ** 20n;
+const endless = 10n ** 200n;
+/** Greater than every number, equal to itself: Postgres's order. */
+const notNumber = 10n ** 201n;
+const special: Readonly<Record<string, bigint>> = {
+  infinity: endless,
+  '-infinity': -endless,
+  Infinity: endless,
+  '-Infinity': -endless,
+  NaN: notNumber,
+};
 
-/** Integers as bigint; numerics as bigint times 10^20; times and dates as sortable text. */
+/** Integers as bigint; numerics as bigint times 10^20; dates as days, times as microseconds since 1970. */
 export function readValue(text: string | null, type: Expression['type']): Value {
   if (text === null) return null;
   switch (type) {
@@ -15,25 +26,50 @@ export function readValue(text: string | null, type: Expression['type']): Value 
     case 'bigint':
       return BigInt(text);
     case 'numeric': {
+      const known = special[text];
+      if (known !== undefined) return known;
       const [whole = '0', fraction = ''] = text.replace('-', '').split('.');
       const size = BigInt(whole) * unit + BigInt(fraction.padEnd(20, '0'));
       return text.startsWith('-') ? -size : size;
     }
     case 'boolean':
       return text === 'true';
+    case 'date':
+      return special[text] ?? BigInt(daysOf(text));
     case 'timestamp':
-    case 'timestamptz': {
-      const [, seconds = '', fraction = ''] = /^(.{19})(?:\.(\d+))?/.exec(text) ?? [];
-      return `${seconds}.${fraction.padEnd(6, '0')}`;
-    }
+    case 'timestamptz':
+      return special[text] ?? microsecondsOf(text);
+    case 'uuid':
+      return text.toLowerCase();
     default:
       return text;
   }
 }
 
+function daysOf(text: string): number {
+  const [, year, month, day] = /^([-+]?\d{4,6})-(\d\d)-(\d\d)/.exec(text) ?? [];
+  const time = new Date(0).setUTCFullYear(Number(year), Number(month) - 1, Number(day));
+  return time / 86_400_000;
+}
+
+function microsecondsOf(text: string): bigint {
+  const [, hour = '', minute = '', second = '', fraction = ''] =
+    / (\d\d):(\d\d):(\d\d)(?:\.(\d+))?/.exec(text) ?? [];
+  const seconds = daysOf(text) * 86_400 + Number(hour) * 3600 + Number(minute) * 60 + Number(second);
+  return BigInt(seconds) * 1_000_000n + BigInt(fraction.padEnd(6, '0'));
+}
+
 /** The value as comparable text: what both engines' answers are brought to. */
 export function showValue(value: Value, type: Expression['type']): string | null {
   if (value === null) return null;
+  if (type === 'date' || type === 'timestamp' || type === 'timestamptz' || type === 'numeric') {
+    const known = Object.entries(special).find(
+      ([name, size]) => size === value && /[A-Z]/.test(name) === (type === 'numeric'),
+    );
+    if (known !== undefined) return known[0];
+  }
+  if (type === 'date') return dayText(value as bigint);
+  if (type === 'timestamp' || type === 'timestamptz') return momentText(value as bigint);
   if (type !== 'numeric') return String(value);
   const size = value as bigint;
   const text = `${size < 0n ? -size : size}`.padStart(21, '0');
@@ -41,7 +77,13 @@ export function showValue(value: Value, type: Expression['type']): string | null
   return size < 0n ? `-${shown}` : shown;
 }
 
-type Row = Readonly<Record<string, string | null>>;
+const dayText = (days: bigint): string => new Date(Number(days) * 86_400_000).toISOString().slice(0, -14);
+
+function momentText(moment: bigint): string {
+  const fraction = ((moment % 1_000_000n) + 1_000_000n) % 1_000_000n;
+  const iso = new Date(Number((moment - fraction) / 1000n)).toISOString();
+  return `${iso.slice(0, -14)} ${iso.slice(-13, -5)}.${`${fraction}`.padStart(6, '0')}`;
+}
 
 export function evaluate(e: Expression, row: Row): Value {
   const of = (part: Expression) => evaluate(part, row);

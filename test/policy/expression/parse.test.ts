@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { identifier, literal, sql } from '../../../src/kernel/sql.ts';
 import type { ExpressionType } from '../../../src/policy/expression/model.ts';
-import { initParser, parseExpression } from '../../../src/policy/expression/parse.ts';
+import { type BoundColumns, initParser, parseExpression } from '../../../src/policy/expression/parse.ts';
 import { printDuckdb } from '../../../src/policy/expression/print-duckdb.ts';
 import { printPostgres } from '../../../src/policy/expression/print-postgres.ts';
 import { printTrino } from '../../../src/policy/expression/print-trino.ts';
@@ -20,8 +20,8 @@ const context: PrintContext = {
 /** Name of the column → text at the place of the first problem, and the message. */
 function refusal(text: string, wanted: ExpressionType = 'boolean'): string {
   const { expression, problems } = parseExpression(text, columns, wanted);
-  expect(expression).toBeUndefined();
   const [first] = problems;
+  expect(expression === undefined).toBe(first !== undefined);
   return first === undefined ? 'accepted' : `${first.offset} ${first.rule} ${first.message}`;
 }
 
@@ -127,14 +127,42 @@ describe('one expression and nothing else', () => {
     'true into temp x',
     "t = 'a\0b'",
     't = \ud800',
-    '('.repeat(500),
-    `${'not '.repeat(2000)}f`,
-    `t = '${'x'.repeat(9000)}'`,
-    `t = ${'t || '.repeat(1500)}t`,
-    `${'i + '.repeat(1900)}1 = 1`,
-    `f${'::boolean'.repeat(900)}`,
   ])('%j is refused', (text) => {
     expect(refusal(text)).toMatch(/expression-syntax/);
+  });
+
+  test.each([
+    ['brackets', `${'('.repeat(100_000)}f${')'.repeat(100_000)}`],
+    ['brackets that never close', '('.repeat(4000)],
+    ['not', `${'not '.repeat(2000)}f`],
+    ['not, too long as well', `${'not '.repeat(250_000)}f`],
+    ['signs', `i = ${'- '.repeat(4000)}1`],
+    ['case', `${'case when f then true else '.repeat(250)}f${' end'.repeat(250)}`],
+    ['operators', `t = ${'t || '.repeat(1500)}t`],
+    ['sums', `${'i + '.repeat(1900)}1 = 1`],
+    ['casts', `f${'::boolean'.repeat(900)}`],
+    ['subscripts', `t${'[1]'.repeat(2500)} = 'a'`],
+    ['arrays', `t = ${'array['.repeat(1300)}`],
+  ])('nested too deeply: %s', (_, text) => {
+    expect(refusal(text)).toMatch(/^\d+ expression-(too-deep|refused) /);
+    expect(refusal('f')).toBe('accepted');
+  });
+
+  test.each([
+    ['a literal', `t = '${'x'.repeat(1_000_000)}'`],
+    ['just over', `t = '${'x'.repeat(8187)}'`],
+    ['a list', `i in (${Array(300_000).fill('1').join(',')})`],
+  ])('too long: %s', (_, text) => {
+    expect(refusal(text)).toMatch(/^8192 expression-too-long an expression has at most 8192 characters/);
+    expect(refusal('f')).toBe('accepted');
+  });
+
+  test('as long and as deep as may be', () => {
+    expect(refusal(`t = '${'x'.repeat(8186)}'`)).toBe('accepted');
+    expect(refusal(`${'('.repeat(4000)}f${')'.repeat(4000)}`)).toMatch(/too-deep/);
+    expect(refusal(`${'not '.repeat(190)}f`)).toBe('accepted');
+    expect(refusal(`f${' or f'.repeat(1600)}`)).toBe('accepted');
+    expect(refusal(`case${' when i = 1 then f'.repeat(400)} end`)).toBe('accepted');
   });
 
   test('the place counts characters, not bytes', () => {
@@ -145,6 +173,51 @@ describe('one expression and nothing else', () => {
   test('every problem is reported, not only the first', () => {
     const { problems } = parseExpression("upper(t) = 'A' and lower(u) = 'b' or x", columns, 'boolean');
     expect(problems.map((problem) => problem.offset)).toEqual([0, 19, 37]);
+  });
+});
+
+describe('a mask fits its column', () => {
+  const bound: BoundColumns = new Map([
+    ['value', { type: 'integer', small: true }],
+    ['other', { type: 'integer' }],
+    ['t', { type: 'text' }],
+    ['n', { type: 'numeric', digits: { whole: 3, scale: 2 } }],
+    ['w', { type: 'numeric', digits: { whole: 3, scale: 3 } }],
+    ['q', { type: 'numeric' }],
+  ]);
+  const problemsOf = (text: string, name: string) => {
+    const masked = bound.get(name);
+    if (masked === undefined) throw new Error('no such column');
+    const columnsOf = new Map([...bound, ['value', masked] as const]);
+    return parseExpression(text, columnsOf, masked.type, masked).problems.map((one) => one.message);
+  };
+  const tooWide = ['the mask can have values that its column cannot hold'];
+
+  test.each([
+    ['value', 'value', true],
+    ['32767', 'value', true],
+    ['-32768', 'value', true],
+    ['32768', 'value', false],
+    ['null', 'value', true],
+    ['other', 'value', false],
+    ['length(t)', 'value', false],
+    ['case when other = 1 then value else 0 end', 'value', true],
+    ['coalesce(value, 70000)', 'value', false],
+    ['length(t)', 'other', true],
+    ['value', 'n', true],
+    ['0.5', 'n', true],
+    ['999.99', 'n', true],
+    ['1000', 'n', false],
+    ['999.999', 'n', false],
+    ['99.999', 'n', true],
+    ['w', 'n', false],
+    ['n', 'w', true],
+    ['q', 'n', false],
+    ['w', 'q', true],
+    ['other', 'n', false],
+    ['left(t, 1000)', 't', true],
+  ])('%s on %s: %s', (text, name, fits) => {
+    expect(problemsOf(text, name)).toEqual(fits ? [] : tooWide);
   });
 });
 
@@ -182,7 +255,7 @@ describe('how each engine says it', () => {
       'i + 1 > 0',
       'boolean',
       `((("i")::pg_catalog.int8 OPERATOR(pg_catalog.+) '1'::pg_catalog.int8) OPERATOR(pg_catalog.>) '0'::pg_catalog.int8)`,
-      `((CAST("i" AS BIGINT) + CAST('1' AS BIGINT)) > CAST('0' AS BIGINT))`,
+      `(add(CAST("i" AS BIGINT), CAST('1' AS BIGINT)) > CAST('0' AS BIGINT))`,
       `((CAST("i" AS BIGINT) + CAST('1' AS BIGINT)) > CAST('0' AS BIGINT))`,
     ],
     [

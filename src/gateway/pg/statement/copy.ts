@@ -1,7 +1,7 @@
 import type { TableInfo } from '../../../catalog/model.ts';
 import { lastPart } from '../../../kernel/securable-name.ts';
+import { Lexer, nameEnd } from '../../../kernel/sql-lexer.ts';
 import { access } from './access.ts';
-import { Lexer, nameEnd } from './lexer.ts';
 import { columnsQuery, type PartRecord } from './part.ts';
 import { refused } from './problem.ts';
 import { changedRelation, readRelation, resolveRange, writeRange } from './relations.ts';

@@ -1,4 +1,4 @@
-import { Lexer } from './lexer.ts';
+import { Lexer } from '../../../kernel/sql-lexer.ts';
 import { fromBytes } from './source.ts';
 
 // The text for the record: literals become `?`, comments and runs of white space one space, long lists of literals

@@ -1,4 +1,4 @@
-import { blankComments } from './lexer.ts';
+import { blankComments } from '../../../kernel/sql-lexer.ts';
 
 // A statement's text as Postgres' parser sees it: UTF-8 bytes, one character per byte, so that the parser's byte
 // offsets are indexes. Positions towards people count characters from 1.

@@ -1,7 +1,7 @@
 import { hasSqlDetails, parseSync } from 'libpg-query';
 import { describe, expect, test } from 'vitest';
-import { exceededLimit } from '../../../../src/gateway/pg/statement/complexity.ts';
-import { govern, loadParser } from './sample.ts';
+import { exceededLimit } from '../../src/kernel/sql-complexity.ts';
+import { govern, loadParser } from '../gateway/pg/statement/sample.ts';
 
 loadParser();
 

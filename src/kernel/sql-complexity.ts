@@ -1,4 +1,4 @@
-import { Lexer } from './lexer.ts';
+import { Lexer } from './sql-lexer.ts';
 
 // The parser recurses over what it parsed. A trap inside it (stack exhausted) leaves its memory damaged for good, so a
 // text that could nest too deeply must never reach it. This bounds the depth from above by the tokens alone.

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { scanSync } from 'libpg-query';
 import { describe, expect, test } from 'vitest';
-import { blankComments, Lexer, nameEnd } from '../../../../src/gateway/pg/statement/lexer.ts';
-import { fromBytes, toBytes } from '../../../../src/gateway/pg/statement/source.ts';
-import { loadParser } from './sample.ts';
+import { fromBytes, toBytes } from '../../src/gateway/pg/statement/source.ts';
+import { blankComments, Lexer, nameEnd } from '../../src/kernel/sql-lexer.ts';
+import { loadParser } from '../gateway/pg/statement/sample.ts';
 
 loadParser();
 
