@@ -36,7 +36,7 @@ const changes: readonly Change[] = [
     'one grant goes',
     (text) => (text.startsWith('kind: grants') ? text.slice(0, text.lastIndexOf('\n')) : text),
   ],
-  ['a catalog is closed to a top group', (text) => text.replace('to: [g0, g1, g2, ', 'to: [g1, g2, ')],
+  ['a catalog is closed to a top group', (text) => text.replace('to: [g0, g1, g2, ', 'to: [g0, g2, ')],
   [
     'a mask says something else',
     (text) => text.replace("left(value, 1) || '***'", "left(value, 2) || '***'"),
