@@ -69,7 +69,7 @@ async function measure(): Promise<Swap> {
   for (const [name, edit] of changes) {
     const edited = files.map((file) => ({ ...file, text: edit(file.text) }));
     const found: { ms: number; ended: number }[] = [];
-    for (let round = 0; round < 3; round++) found.push(redecide(await compile(files), await compile(edited)));
+    for (let round = 0; round < 1; round++) found.push(redecide(await compile(files), await compile(edited)));
     swapped.push({ name, ms: median(found.map(({ ms }) => ms)), ended: found[0]?.ended ?? 0 });
   }
   return {
