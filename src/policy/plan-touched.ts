@@ -1,5 +1,6 @@
 import type { GroupName, PrincipalName } from '../kernel/principal.ts';
-import { isWithin, type SecurableName, withAncestors } from '../kernel/securable-name.ts';
+import type { Privilege } from '../kernel/privilege.ts';
+import { type SecurableName, withAncestors } from '../kernel/securable-name.ts';
 import { type AccessRule, depth } from './gates.ts';
 import type { Snapshot } from './model.ts';
 import type { Alike } from './plan-effects.ts';
@@ -90,14 +91,28 @@ export class TouchedFinder {
       known ??= this.#reachable(principal, new Set([...before, ...after]));
       return known;
     };
-    const passages = rules.filter(isPassage);
     for (const on of outermost(rules.filter((rule) => !isPassage(rule))))
       for (const alike of this.#within.get(on) ?? []) alikes.add(alike);
-    for (const on of outermost(passages)) {
-      for (const alike of this.#containers.get(on) ?? []) alikes.add(alike);
-      for (const alike of reachable()) if (isWithin(alike.first, on)) alikes.add(alike);
-    }
+    const ways = this.#changedPassages(principal, rules);
+    for (const on of ways) for (const alike of this.#containers.get(on) ?? []) alikes.add(alike);
+    if (ways.size > 0)
+      for (const alike of reachable())
+        if (withAncestors(alike.first).some((on) => ways.has(on))) alikes.add(alike);
     return { alikes, reachable, sameGroups: joinedOrLeft.length === 0 };
+  }
+
+  /**
+   * Catalogs and schemas with other USE rules that also answer otherwise. Where both answers are as they were, everything
+   * below is as well: what its own rules say did not change, or is a place of its own.
+   */
+  #changedPassages(principal: PrincipalName, rules: readonly AccessRule[]): ReadonlySet<SecurableName> {
+    const places = new Set(rules.filter(isPassage).map((rule) => rule.on));
+    if (places.size === 0) return places;
+    const before = this.#from?.asking(principal);
+    const after = this.#to.asking(principal);
+    const differs = (on: SecurableName) =>
+      passages.some((privilege) => (before?.(privilege, on) === true) !== after(privilege, on));
+    return new Set([...places].filter(differs));
   }
 
   /** A way through a catalog or schema leads to something only where another rule gives it. */
@@ -134,6 +149,8 @@ export class TouchedFinder {
     return this.#ofBoth;
   }
 }
+
+const passages: readonly Privilege[] = ['USE CATALOG', 'USE SCHEMA'];
 
 function isPassage({ act }: AccessRule): boolean {
   return act === 'USE CATALOG' || act === 'USE SCHEMA';
