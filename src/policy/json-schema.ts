@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { privileges } from '../kernel/privilege.ts';
+import { managedPath } from './parse-invariants.ts';
 
 // The shape of one policy document, for editors. The readers of the files decide (they know places and report all
 // errors); this says the same to a machine, and a test holds both to the sample.
@@ -89,20 +90,32 @@ const test = z.strictObject({
   comment,
 });
 
+const tagInvariant = z
+  .strictObject({
+    forall: z.strictObject({ tag: name, value: oneOrMany(scalar).optional() }),
+    unmaskedOnlyFor: principals.optional(),
+    filteredExceptFor: principals.optional(),
+    readableOnlyBy: principals.optional(),
+    by: z.literal(managedPath).optional(),
+    comment,
+  })
+  .describe('what carries the tag is unmasked, unfiltered or readable for nobody but these');
+
+const privilegeInvariant = z
+  .strictObject({
+    on: securables,
+    privilege,
+    onlyFor: principals,
+    by: z.literal(managedPath).optional(),
+    comment,
+  })
+  .describe('nobody but these holds the privilege there or below');
+
 const testsDocument = z.strictObject({
   kind: z.literal('tests'),
   tables: z.record(name, z.array(z.record(name, z.unknown()))).optional(),
   tests: z.array(test).optional(),
-  invariants: z
-    .array(
-      z.strictObject({
-        forall: z.strictObject({ tag: name, value: name.optional() }),
-        unmaskedOnlyFor: principals,
-        by: name.optional(),
-        comment,
-      }),
-    )
-    .optional(),
+  invariants: z.array(z.union([tagInvariant, privilegeInvariant])).optional(),
   comment,
 });
 

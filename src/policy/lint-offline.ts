@@ -3,7 +3,7 @@ import { compileFiles } from './compile.ts';
 import type { Finding, PolicyFile } from './model.ts';
 
 /** What nobody can say without knowing which catalogs, tables and columns there are. */
-const needCatalog: ReadonlySet<string> = new Set(['unknown-securable', 'idle-policy']);
+const needCatalog: ReadonlySet<string> = new Set(['unknown-securable', 'idle-policy', 'idle-invariant']);
 
 /** Everything that is wrong with the files themselves: syntax, kinds, keys, and the names they give each other. */
 export async function lintOffline(files: readonly PolicyFile[], now: number): Promise<readonly Finding[]> {
