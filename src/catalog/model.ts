@@ -61,6 +61,18 @@ export interface TableInfo {
   readonly sequences?: readonly SecurableName[];
   readonly rowsEstimate?: number;
   readonly comment?: string;
+  /** Names of the triggers that run when rows of the table change (POSTGRES); constraints' own are left out. */
+  readonly triggers?: readonly string[];
+  /** Foreign keys of other tables that a change of this one carries on into. */
+  readonly cascades?: readonly CascadeInfo[];
+}
+
+/** A foreign key whose action writes: a change of the table that it refers to changes rows of `table`. */
+export interface CascadeInfo {
+  readonly constraint: string;
+  readonly table: SecurableName;
+  /** `ON DELETE CASCADE`, `ON UPDATE SET NULL` … */
+  readonly actions: readonly string[];
 }
 
 export interface FunctionInfo {
