@@ -7,6 +7,7 @@ import { action, type CliContext, type Connection, clientCommand } from '../cont
 import { type Answer, plural } from '../output.ts';
 import { type FolderOptions, filesOf, policyFileCommands, withFolder } from './policy-files.ts';
 import { policyQuestionCommands } from './policy-questions.ts';
+import { policyTestCommand, type RunPolicyTests } from './policy-test.ts';
 
 export interface PlanValue {
   readonly from?: string;
@@ -38,11 +39,12 @@ interface PlanOptions extends FolderOptions {
 }
 
 /** Everything under `writ policy`. */
-export function policyCommands(program: Command, context: CliContext): void {
+export function policyCommands(program: Command, context: CliContext, runTests: RunPolicyTests): void {
   const policy = program
     .command('policy')
     .description('the policy: files in git, compiled into every engine');
   policyFileCommands(policy, context);
+  policyTestCommand(policy, context, runTests);
   policyChangeCommands(policy, context);
   policyQuestionCommands(policy, context);
 }
