@@ -62,9 +62,10 @@ export function rowsIn(
   scratch: Scratch,
   { documents, catalog }: Prepared,
   snapshot: Snapshot,
+  options: { readonly stopAtFailure?: boolean } = {},
 ): Promise<readonly TestResult[]> {
   const usual = usualCatalog(documents.testTables.map(({ name }) => name.value));
-  return runRowTests({ scratch, snapshot, catalog, usual }, documents.tests);
+  return runRowTests({ scratch, snapshot, catalog, usual }, documents.tests, options);
 }
 
 /** All outcomes, tests in the order of the files. */

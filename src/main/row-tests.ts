@@ -2,9 +2,10 @@ import { loadModule } from 'libpg-query';
 import pg from 'pg';
 import type { CatalogSnapshot } from '../catalog/model.ts';
 import { catalogOfQuery, directQuery, isOrdered } from '../fleet/direct-query.ts';
+import { formatDecision } from '../kernel/decision.ts';
 import { toWritError } from '../kernel/errors.ts';
 import type { PrincipalName } from '../kernel/principal.ts';
-import { formatSecurableName, nameParts, type SecurableName } from '../kernel/securable-name.ts';
+import { formatSecurableName, lastPart, nameParts, type SecurableName } from '../kernel/securable-name.ts';
 import { sameRows } from '../policy/compare-rows.ts';
 import type { TestEntry } from '../policy/document.ts';
 import type { Snapshot } from '../policy/model.ts';
@@ -27,13 +28,17 @@ export interface RowTestContext {
 export async function runRowTests(
   context: RowTestContext,
   tests: readonly TestEntry[],
+  { stopAtFailure = false }: { readonly stopAtFailure?: boolean } = {},
 ): Promise<readonly TestResult[]> {
   await loadModule();
   const sessions = new Sessions(context);
   try {
     const results: TestResult[] = [];
-    for (const test of tests)
-      if (test.check.kind === 'rows') results.push(await runOne(context, sessions, test));
+    for (const test of tests) {
+      if (test.check.kind !== 'rows') continue;
+      results.push(await runOne(context, sessions, test));
+      if (stopAtFailure && results.at(-1)?.ok === false) break;
+    }
     return results;
   } finally {
     await sessions.close();
@@ -57,7 +62,36 @@ async function runOne(context: RowTestContext, sessions: Sessions, test: TestEnt
       ? ['the query names no catalog; write catalog.schema.table']
       : answers.filter(({ ok }) => !ok).map(({ engine, error }) => `${engine}: ${error ?? 'other rows'}`);
   const ok = answers.length > 0 && problems.length === 0;
-  return { at, as: as.value, what: query, ok, problems, expected: check.rows, answers };
+  const reasons = ok ? [] : tablesIn(query, context).flatMap((table) => reasonsFor(context, as.value, table));
+  return {
+    at,
+    as: as.value,
+    what: query,
+    ok,
+    problems: [...problems, ...reasons],
+    expected: check.rows,
+    answers,
+  };
+}
+
+/** What the policy says of a table to this person: why they see what they see. */
+function reasonsFor(
+  { snapshot }: RowTestContext,
+  as: PrincipalName,
+  table: SecurableName,
+): readonly string[] {
+  const decision = snapshot.decide(as, 'SELECT', table);
+  const bound = decision.effect === 'allow' ? snapshot.boundRules(as, table).reasons : [];
+  const because = [...decision.because, ...bound];
+  return [`${table}: ${formatDecision({ ...decision, because })}`];
+}
+
+/** Relations that the text names, and what they read. */
+function tablesIn(query: string, { catalog }: RowTestContext): readonly SecurableName[] {
+  const words = new Set(query.toLowerCase().split(/[^\p{L}\p{N}_$]+/u));
+  const named = new Set([...catalog.tables.keys()].filter((name) => words.has(lastPart(name).toLowerCase())));
+  for (const name of named) for (const read of catalog.tables.get(name)?.reads ?? []) named.add(read);
+  return [...named].slice(0, 5);
 }
 
 type Asked = Omit<EngineAnswer, 'ok'>;
@@ -73,14 +107,15 @@ async function askAll(
   if (kind !== 'POSTGRES') {
     return [await ask('DuckDB, gateway', () => sessions.gateway(as, catalog), query, false)];
   }
-  const gateway = await ask('Postgres, gateway', () => sessions.gateway(as, catalog), query, true);
-  const direct = await ask(
-    'Postgres, direct',
-    () => sessions.direct(as, catalog),
-    () => directQuery(context.snapshot, as, catalog, query),
-    true,
-  );
-  return [gateway, direct];
+  return Promise.all([
+    ask('Postgres, gateway', () => sessions.gateway(as, catalog), query, true),
+    ask(
+      'Postgres, direct',
+      () => sessions.direct(as, catalog),
+      () => directQuery(context.snapshot, as, catalog, query),
+      true,
+    ),
+  ]);
 }
 
 async function ask(

@@ -1,7 +1,8 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import type { CatalogInfo } from '../catalog/model.ts';
+import { loadModule } from 'libpg-query';
+import type { CatalogInfo, TableInfo } from '../catalog/model.ts';
 import { openApi } from '../client/api.ts';
 import { devCertificate } from '../dev/certificate.ts';
 import { startEmbeddedPostgres } from '../dev/embedded-postgres.ts';
@@ -13,6 +14,7 @@ import type { PrincipalName } from '../kernel/principal.ts';
 import { isWithin, nameParts } from '../kernel/securable-name.ts';
 import type { PolicyFile } from '../policy/model.ts';
 import type { Testbed } from '../policy/testbed.ts';
+import { copyView } from '../rolesync/view-copy.ts';
 import { type Instance, openInstance } from './instance.ts';
 import type { Closer, InstanceConfig } from './parts.ts';
 
@@ -89,7 +91,7 @@ async function makeClusters(
 ): Promise<MadeClusters | undefined> {
   const catalogs = testbed.catalogs.filter(({ kind }) => kind === 'POSTGRES');
   if (catalogs.length === 0) return undefined;
-  const server = await startEmbeddedPostgres({ home, port: 0 });
+  const [server] = await Promise.all([startEmbeddedPostgres({ home, port: 0 }), loadModule()]);
   closers.push(() => server.stop());
   const password = await makeScratchRoles(server.adminUrl, testbed.roles);
   const problems: string[] = [];
@@ -100,12 +102,22 @@ async function makeClusters(
       name: databaseOf(catalog),
       schemas: testbed.schemas.filter((name) => isWithin(name, catalog.name)),
       tables: testbed.tables.filter(({ info }) => isWithin(info.name, catalog.name)),
-      views: inside(testbed.views),
+      views: inside(testbed.views).map(withWholeGroups),
       functions: inside(testbed.functions),
     });
     problems.push(...made);
   }
   return { adminUrl: server.adminUrl, problems };
+}
+
+/** Scratch tables have no keys: what a view shows because a key is in its GROUP BY is added to it, as for shadow views. */
+function withWholeGroups(view: TableInfo): TableInfo {
+  const copied = copyView(view.definition ?? '', {
+    relation: () => ({ kind: 'keep' }),
+    refuseFunction: () => undefined,
+    isAggregate: () => false,
+  });
+  return copied.kind === 'copied' ? { ...view, definition: copied.body } : view;
 }
 
 /** Catalogs of several clusters may have databases of one name; here they share a server. */

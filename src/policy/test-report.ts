@@ -44,23 +44,35 @@ function formatTest(test: TestResult): readonly string[] {
   return [
     head,
     ...test.problems.map((problem) => `        ${problem}`),
-    ...(test.answers ?? []).flatMap((answer) => beside(test.expected ?? [], answer)),
+    ...beside(test.expected ?? [], test.answers ?? []),
   ];
 }
 
-/** Expected and got in two columns; rows that have no partner are marked. */
-function beside(expected: readonly (readonly unknown[])[], answer: EngineAnswer): readonly string[] {
-  if (answer.ok || answer.error !== undefined) return [];
+/** Expected and got in two columns, once for all engines that answered the same; rows without a partner are marked. */
+function beside(
+  expected: readonly (readonly unknown[])[],
+  answers: readonly EngineAnswer[],
+): readonly string[] {
+  const alike = new Map<string, EngineAnswer[]>();
+  for (const answer of answers) {
+    if (answer.ok || answer.error !== undefined) continue;
+    const key = JSON.stringify(answer.rows);
+    alike.set(key, [...(alike.get(key) ?? []), answer]);
+  }
   const left = expected.map((row) => row.map(cell).join(', '));
-  const right = answer.rows.map((row) => row.map((one) => one ?? 'NULL').join(', '));
+  return [...alike.values()].flatMap((same) => columns(left, same));
+}
+
+function columns(left: readonly string[], same: readonly EngineAnswer[]): readonly string[] {
+  const right = (same[0]?.rows ?? []).map((row) => row.map((one) => one ?? 'NULL').join(', '));
   const width = Math.max('expected'.length, ...left.map(({ length }) => length));
   const line = (a: string, mark: string, b: string) => `        ${a.padEnd(width)} ${mark} ${b}`.trimEnd();
   const rows = Array.from({ length: Math.max(left.length, right.length) }, (_, i) => {
     const [a, b] = [left[i], right[i]];
     return line(a ?? '', a === b ? '|' : a === undefined ? '>' : b === undefined ? '<' : '≠', b ?? '');
   });
-  const none = right.length === 0 ? ' (no rows)' : '';
-  return [line('expected', '|', `${answer.engine}${none}`), ...rows];
+  const engines = same.map(({ engine }) => engine).join('; ');
+  return [line('expected', '|', `${engines}${right.length === 0 ? ' (no rows)' : ''}`), ...rows];
 }
 
 function cell(value: unknown): string {
