@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { auditCommands } from './commands/audit.ts';
 import { configCommands } from './commands/config.ts';
@@ -8,6 +7,7 @@ import type { RunPolicyTests } from './commands/policy-test.ts';
 import { signInCommands } from './commands/sign-in.ts';
 import { syncCommands } from './commands/sync.ts';
 import type { CliContext } from './context.ts';
+import { version } from './version.ts';
 
 /** What `main` adds: commands that run an instance. */
 export interface InstanceCommands {
@@ -44,12 +44,6 @@ export async function runProgram(
     if (!(thrown instanceof CommanderError)) throw thrown;
     context.exit(thrown.exitCode === 0 ? 0 : 64);
   }
-}
-
-/** Of the package that this file belongs to. */
-function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 /** Subcommands made before exitOverride would exit by themselves. */

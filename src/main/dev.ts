@@ -84,8 +84,8 @@ async function checkFirst({ home, policies, httpPort, pgPort }: Settings): Promi
   }
   // Later starts go on with the last good policy, whatever the files say.
   if (existsSync(join(home, 'applied'))) return;
-  const { lintOffline } = await import('../policy/lint-offline.ts');
-  const findings = await lintOffline(await loadPolicyFiles(policies), Date.now());
+  const { lintWithoutCatalog } = await import('../policy/lint.ts');
+  const findings = await lintWithoutCatalog(await loadPolicyFiles(policies), Date.now());
   const errors = findings.filter((finding) => finding.severity === 'error');
   if (errors.length === 0) return;
   throw new WritError('invalid_policy', {

@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import type { TableInfo } from '../catalog/model.ts';
+import { catalogToJson } from '../catalog/snapshot-json.ts';
 import { WritError } from '../kernel/errors.ts';
 import type { PrincipalName } from '../kernel/principal.ts';
 import { type Route, route } from '../kernel/route.ts';
 import {
   child,
   isWithin,
+  metastore,
   nameParts,
   parseSecurableName,
   type SecurableName,
@@ -62,6 +64,15 @@ export function catalogRoutes({ currentSnapshot }: CatalogRouteOptions): readonl
       requires: signedIn,
       run: async (input, caller) =>
         describe(currentSnapshot(), caller.principal, parseSecurableName(input.name)),
+    }),
+    route({
+      method: 'get',
+      path: '/api/v1/catalog/export',
+      summary: 'Everything that exists, for checking policy files elsewhere',
+      input: z.object({}),
+      output: anything,
+      requires: { kind: 'privilege', privilege: 'MANAGE', on: () => metastore },
+      run: async () => catalogToJson(currentSnapshot().catalog),
     }),
     ...unityRoutes(currentSnapshot),
   ];

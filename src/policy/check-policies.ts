@@ -76,6 +76,7 @@ function checkIdle(policy: PolicyEntry, findings: Findings): void {
   for (const problem of assumeText(policy).problems)
     if (problem.rule !== 'expression-type')
       findings.error(problem.rule, policy.expression.placeOf(problem.offset), problem.message);
+  if (policy.on.length === 0) return; // Said already.
   findings.warning('idle-policy', policy.name.at, `policy ${policy.name.value} applies to no table`);
 }
 

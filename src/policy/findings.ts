@@ -1,16 +1,21 @@
 import type { Place } from './document.ts';
+import type { RuleOf } from './lint-rules.ts';
 import type { Finding } from './model.ts';
 
-/** Collects findings, so that everything that is wrong is reported and not only the first. */
+/** Collects findings, so that everything that is wrong is reported and not only the first. Rules: lint-rules.ts. */
 export class Findings {
   readonly list: Finding[] = [];
 
-  error(rule: string, at: Place, message: string, hint?: string): void {
+  error(rule: RuleOf<'error'>, at: Place, message: string, hint?: string): void {
     this.add('error', rule, at, message, hint);
   }
 
-  warning(rule: string, at: Place, message: string, hint?: string): void {
+  warning(rule: RuleOf<'warning'>, at: Place, message: string, hint?: string): void {
     this.add('warning', rule, at, message, hint);
+  }
+
+  note(rule: RuleOf<'note'>, at: Place, message: string, hint?: string): void {
+    this.add('note', rule, at, message, hint);
   }
 
   get hasErrors(): boolean {

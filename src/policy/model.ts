@@ -4,6 +4,7 @@ import type { GroupName, PrincipalName } from '../kernel/principal.ts';
 import type { Privilege } from '../kernel/privilege.ts';
 import type { SecurableName } from '../kernel/securable-name.ts';
 import type { Expression } from './expression/model.ts';
+import type { Severity } from './lint-rules.ts';
 
 // What policy files become. A Snapshot is immutable and named by the hash of its content (files and catalog).
 
@@ -14,7 +15,7 @@ export interface PolicyFile {
 
 /** A finding with its place: 1-based line and column in the file. `error` findings keep the policy from compiling. */
 export interface Finding {
-  readonly severity: 'error' | 'warning';
+  readonly severity: Severity;
   readonly rule: string;
   readonly message: string;
   readonly path: string;

@@ -2,6 +2,7 @@ import { isAlias, isMap, isScalar, isSeq, type LineCounter, type Node, type Scal
 import { WritError } from '../kernel/errors.ts';
 import type { Place, Placed, PlacedText } from './document.ts';
 import type { Findings } from './findings.ts';
+import type { RuleOf } from './lint-rules.ts';
 import type { PolicyFile } from './model.ts';
 
 // Reads YAML nodes into typed values with their places. Every problem becomes a finding and the reading goes on: a
@@ -93,7 +94,7 @@ export class YamlValue {
   }
 
   /** A text, read by a parser of names; what the parser throws becomes a finding at this place. */
-  parsed<T>(what: string, rule: string, parse: (text: string) => T): Placed<T> | undefined {
+  parsed<T>(what: string, rule: RuleOf<'error'>, parse: (text: string) => T): Placed<T> | undefined {
     const text = this.scalarText(what);
     if (text === undefined) return undefined;
     try {

@@ -10,6 +10,7 @@ import { toWritError, WritError } from '../kernel/errors.ts';
 import { operatorName, type PrincipalName } from '../kernel/principal.ts';
 import type { SecurableName } from '../kernel/securable-name.ts';
 import { compileFiles } from '../policy/compile.ts';
+import { lintPolicy } from '../policy/lint.ts';
 import type { Finding, PolicyFile, PolicyPlan, Snapshot } from '../policy/model.ts';
 import { planPolicy } from '../policy/plan.ts';
 import type { LastGoodCatalog } from './last-good-catalog.ts';
@@ -136,8 +137,9 @@ class OneInForce implements InForce {
   }
 
   async lint(files?: readonly PolicyFile[]): Promise<readonly Finding[]> {
-    const { findings } = await this.compile(files ?? (await this.options.loadFiles()));
-    return findings;
+    const { store, clock, loadFiles } = this.options;
+    const known = store.principals().map((principal) => principal.name);
+    return lintPolicy(files ?? (await loadFiles()), store.snapshot(), known, clock.now());
   }
 
   async plan(files?: readonly PolicyFile[]): Promise<FullPlan> {
@@ -283,10 +285,6 @@ class OneInForce implements InForce {
     const pending =
       next.id !== this.snapshot.id || catalogs.some((each) => (each.plan?.operations.length ?? 0) > 0);
     return { policy, catalogs, files, digest: hash.digest('hex'), pending };
-  }
-
-  private compile(files: readonly PolicyFile[]) {
-    return compileWith(this.options, files);
   }
 
   /** One change at a time, in the order of asking. */

@@ -1,14 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { CatalogSnapshot } from '../../src/catalog/model.ts';
-import { formatFinding, lintPolicy } from '../../src/policy/lint.ts';
+import { compileFiles } from '../../src/policy/compile.ts';
+import { formatFinding } from '../../src/policy/findings.ts';
 import { catalogOf, people, sampleCatalog, sampleTables, table } from './fixture.ts';
 
 const now = Date.parse('2026-03-03T12:00:00Z');
 const sample = readFileSync('policies/sample.yaml', 'utf8');
 
 async function lint(text: string, catalog: CatalogSnapshot = sampleCatalog()): Promise<string[]> {
-  const found = await lintPolicy([{ path: 'p.yaml', text }], catalog, [people.nina], now);
+  const { findings: found } = await compileFiles([{ path: 'p.yaml', text }], catalog, [people.nina], now);
   // Most texts here are fragments, which open nothing.
   return found.filter((one) => one.rule !== 'nobody-admitted').map(formatFinding);
 }
@@ -162,14 +163,14 @@ describe('files that admit nobody', () => {
     ['an owner of the metastore', 'kind: grants\nowners: [{ on: metastore, owner: x@y.z }]', false],
     ['an owner of a schema', 'kind: grants\nowners: [{ on: shop.public, owner: x@y.z }]', true],
   ])('%s', async (_what, text, expected) => {
-    const found = await lintPolicy([{ path: 'p.yaml', text }], sampleCatalog(), [], now);
+    const { findings: found } = await compileFiles([{ path: 'p.yaml', text }], sampleCatalog(), [], now);
     expect(found.map(formatFinding).includes(warning)).toBe(expected);
   });
 
   test('no files at all, whatever the catalog', async () => {
-    const found = await lintPolicy([], sampleCatalog(), [], now);
+    const { findings: found } = await compileFiles([], sampleCatalog(), [], now);
     expect(found.map(formatFinding)).toEqual([warning.replace('p.yaml', 'policies')]);
-    expect(await lintPolicy([], catalogOf({}, []), [], now)).toEqual(found);
+    expect((await compileFiles([], catalogOf({}, []), [], now)).findings).toEqual(found);
   });
 });
 

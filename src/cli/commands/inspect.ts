@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { action, type CliContext, type Connection, clientCommand } from '../context.ts';
 import { type Answer, formatTable, plural } from '../output.ts';
@@ -23,6 +24,9 @@ export function inspectCommands(program: Command, context: CliContext): void {
 }
 
 function catalogCommands(catalog: Command, context: CliContext): void {
+  clientCommand(catalog, 'export', 'print what exists as JSON, for `writ policy lint --catalog`')
+    .option('--out <file>', 'write it to a file')
+    .action(action<[], { out?: string }>(context, exportCatalog));
   clientCommand(catalog, 'ls [name]', 'list catalogs, or what is below a name').action(
     action<[string | undefined], object>(context, async ({ api }, _options, name) => {
       const query = name === undefined ? '' : `?name=${encodeURIComponent(name)}`;
@@ -50,6 +54,15 @@ function catalogCommands(catalog: Command, context: CliContext): void {
       };
     }),
   );
+}
+
+/** What `writ policy lint --catalog` reads. */
+async function exportCatalog({ api }: Connection, { out }: { readonly out?: string }): Promise<Answer> {
+  const value = await api.call<{ tables: unknown[] }>('GET', '/api/v1/catalog/export');
+  const json = JSON.stringify(value, null, 2);
+  if (out === undefined) return { value, text: json };
+  writeFileSync(out, `${json}\n`);
+  return { value, text: `${out}: ${plural(value.tables.length, 'table')}` };
 }
 
 async function describe({ api }: Connection, _options: object, name: string): Promise<Answer> {

@@ -6,6 +6,7 @@ import type { PolicyFile } from '../../policy/model.ts';
 import { action, type CliContext, type Connection, clientCommand } from '../context.ts';
 import { type Answer, plural } from '../output.ts';
 import { type FolderOptions, filesOf, policyFileCommands, withFolder } from './policy-files.ts';
+import { policyLintCommand } from './policy-lint.ts';
 import { policyQuestionCommands } from './policy-questions.ts';
 import { policyTestCommand, type RunPolicyTests } from './policy-test.ts';
 
@@ -43,6 +44,7 @@ export function policyCommands(program: Command, context: CliContext, runTests: 
   const policy = program
     .command('policy')
     .description('the policy: files in git, compiled into every engine');
+  policyLintCommand(policy, context);
   policyFileCommands(policy, context);
   policyTestCommand(policy, context, runTests);
   policyChangeCommands(policy, context);
