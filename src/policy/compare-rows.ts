@@ -37,20 +37,21 @@ function sameCell(expected: unknown, got: string | null): boolean {
     case 'boolean':
       return booleans[got] === expected;
     case 'object':
-      return canonical(expected) === canonical(parsed(got));
+      return canonical(expected) === canonical(parsed(got, Array.isArray(expected)));
     default:
       return String(expected) === got;
   }
 }
 
-/** JSON, or an array as Postgres prints one of simple texts. */
-function parsed(text: string): unknown {
+/** JSON, or where a list is expected an array as Postgres prints one of simple texts. */
+function parsed(text: string, list: boolean): unknown {
+  const inner = list ? /^\{(.*)\}$/s.exec(text)?.[1] : undefined;
+  if (inner !== undefined)
+    return inner === '' ? [] : inner.split(',').map((one) => one.replace(/^"(.*)"$/s, '$1'));
   try {
     return JSON.parse(text);
   } catch {
-    const inner = /^\{(.*)\}$/s.exec(text)?.[1];
-    if (inner === undefined) return text;
-    return inner === '' ? [] : inner.split(',').map((one) => one.replace(/^"(.*)"$/s, '$1'));
+    return text;
   }
 }
 

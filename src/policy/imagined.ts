@@ -53,6 +53,11 @@ export class Lens {
     return bits;
   }
 
+  /** Whether the person is in the group as things are. */
+  isMember(name: PrincipalName | undefined, group: GroupName): boolean {
+    return group === allUsers || (name !== undefined && this.#membership.classOf(name).groups.has(group));
+  }
+
   mask(names: readonly PrincipalOrGroup[]): Bits {
     return names.reduce((bits, name) => bits | (this.#bitOf.get(name) ?? 0n), 0n);
   }
@@ -169,9 +174,10 @@ function through(
 ): State {
   const { name, groups } = state;
   // A group that they are in already opens it as well as another that is alike.
-  const own = rules.find(({ subject }) => groups.includes(subject as GroupName) || subject === name);
+  const inIt = (group: GroupName) => groups.includes(group) || lens.isMember(name, group);
+  const own = rules.find(({ subject }) => (lens.isGroup(subject) ? inIt(subject) : subject === name));
   const used = own !== undefined && (bits | state.bits) === state.bits ? own : rule;
-  const joins = lens.isGroup(used.subject) && used.subject !== allUsers ? used.subject : undefined;
+  const joins = lens.isGroup(used.subject) && !lens.isMember(name, used.subject) ? used.subject : undefined;
   return {
     name,
     groups: withGroup(groups, joins),
@@ -210,7 +216,8 @@ function grow(
       const bits = state.bits | lens.of(group);
       if (seen.has(bits) || hopeless(bits)) continue;
       seen.add(bits);
-      open.push({ ...state, groups: withGroup(state.groups, group), bits });
+      const joins = lens.isMember(state.name, group) ? undefined : group;
+      open.push({ ...state, groups: withGroup(state.groups, joins), bits });
     }
   }
   return undefined;

@@ -95,7 +95,7 @@ export function questionsOf(invariant: InvariantEntry, parts: QuestionParts, rul
   const extent = invariant.claim === 'onlyFor' ? asking.privilege(invariant) : asking.tagged(invariant);
   return {
     words: describeInvariant(invariant, extent),
-    idle: extent.tables === 0,
+    idle: invariant.claim !== 'onlyFor' && extent.tables === 0,
     questions: asking.questions,
   };
 }

@@ -60,7 +60,7 @@ function readBy(value: YamlValue | undefined, findings: Findings): void {
   const by = value?.scalarText('by');
   if (value === undefined || by === undefined || by === managedPath) return;
   const hint = 'ways that Writ does not manage are looked for by `writ cluster doctor`';
-  findings.error('unknown-path', value.at, `"by" is ${JSON.stringify(managedPath)} or left out`, hint);
+  findings.error('wrong-type', value.at, `"by" is ${JSON.stringify(managedPath)} or left out`, hint);
 }
 
 /** `{ tag: pii[, value: email | [email, phone]] }` */
