@@ -10,18 +10,40 @@ import type { Membership } from './membership.ts';
 /** Bits of one person: which of a lens's names they are or are in. */
 export type Bits = bigint;
 
+/** What groups that open a gate bring along, each kind once, and the people who open it themselves. */
+interface Passing {
+  readonly groups: ReadonlySet<Bits>;
+  readonly people: ReadonlySet<PrincipalName>;
+}
+
 /** Which names a question looks at. */
 export class Lens {
   readonly #bitOf = new Map<string, Bits>();
   readonly #membership: Membership;
   readonly #groups: ReadonlySet<string>;
   readonly #known = new Map<string, Bits>();
+  readonly #passing = new Map<readonly AccessRule[], Passing>();
 
   constructor(membership: Membership, groups: ReadonlySet<string>, names: Iterable<PrincipalOrGroup>) {
     this.#membership = membership;
     this.#groups = groups;
     for (const name of names)
       if (!this.#bitOf.has(name)) this.#bitOf.set(name, 1n << BigInt(this.#bitOf.size));
+  }
+
+  /** Who comes through a gate, as bits; kept per list of rules. */
+  passing(rules: readonly AccessRule[]): Passing {
+    const known = this.#passing.get(rules);
+    if (known !== undefined) return known;
+    const groups = new Set<Bits>();
+    const people = new Set<PrincipalName>();
+    for (const { subject } of rules) {
+      if (this.isGroup(subject)) groups.add(this.of(subject));
+      else people.add(subject);
+    }
+    const found = { groups, people };
+    this.#passing.set(rules, found);
+    return found;
   }
 
   get names(): readonly PrincipalOrGroup[] {
@@ -84,6 +106,32 @@ export interface GateWithRules {
 
 interface State extends Somebody {
   readonly bits: Bits;
+}
+
+/** Whether `findSomebody` finds anybody. Counts no groups and keeps no rules, so that it is asked for every table. */
+export function isThereSomebody(
+  lens: Lens,
+  gates: readonly GateWithRules[],
+  hopeless: (bits: Bits) => boolean,
+  wanted: (bits: Bits) => boolean,
+): boolean {
+  const steps = gates.map(({ rules }) => lens.passing(rules));
+  const named = lens.names.filter((name): name is PrincipalName => !lens.isGroup(name));
+  const people = new Set([...steps.flatMap((step) => [...step.people]), ...named]);
+  return [undefined, ...people].some((name) => {
+    const start = lens.of(name);
+    let states: ReadonlySet<Bits> = hopeless(start) ? new Set() : new Set([start]);
+    for (const step of steps) {
+      const next = new Set<Bits>();
+      for (const bits of states) {
+        if (name !== undefined && step.people.has(name)) next.add(bits);
+        for (const joined of step.groups) if (!hopeless(bits | joined)) next.add(bits | joined);
+      }
+      states = next;
+    }
+    const grown = [...states].map((bits): State => ({ name, groups: [], opened: [], bits }));
+    return grow(lens, grown, hopeless, wanted) !== undefined;
+  });
 }
 
 /**

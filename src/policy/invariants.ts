@@ -5,7 +5,7 @@ import type { Assumption } from './assumption.ts';
 import type { InvariantEntry, PolicyDocuments } from './document.ts';
 import { type Findings, formatPeople } from './findings.ts';
 import type { AccessRule } from './gates.ts';
-import { type Bits, findSomebody, Lens, type Somebody } from './imagined.ts';
+import { type Bits, findSomebody, isThereSomebody, Lens, type Somebody } from './imagined.ts';
 import { GateRules, type Question, questionsOf } from './invariant-questions.ts';
 import { because, whoIs } from './invariant-words.ts';
 import type { Membership } from './membership.ts';
@@ -72,10 +72,17 @@ function prove(
   groups: ReadonlySet<string>,
 ): InvariantResult {
   const { words, idle, questions } = questionsOf(invariant, parts, rules);
+  const lenses = new Map<string, Lens>();
+  const lensOf = ({ names }: Question) => {
+    const key = JSON.stringify(names);
+    const lens = lenses.get(key) ?? new Lens(parts.membership, groups, names);
+    lenses.set(key, lens);
+    return lens;
+  };
   const counterexamples: Counterexample[] = [];
   let more = 0;
   for (const question of questions) {
-    const found = answer(question, parts, groups);
+    const found = answer(question, parts, lensOf(question));
     if (found === undefined) continue;
     if (counterexamples.length < mostShown) counterexamples.push(found());
     else more++;
@@ -84,12 +91,7 @@ function prove(
 }
 
 /** Undefined: proven. Else a counterexample, made when it is shown. */
-function answer(
-  question: Question,
-  parts: ProofParts,
-  groups: ReadonlySet<string>,
-): (() => Counterexample) | undefined {
-  const lens = new Lens(parts.membership, groups, question.names);
+function answer(question: Question, parts: ProofParts, lens: Lens): (() => Counterexample) | undefined {
   const only = lens.mask(question.only);
   const allowed = (bits: Bits) => (bits & only) !== 0n;
   const { on, through } = question;
@@ -105,9 +107,9 @@ function answer(
   }
   const test = question.breaks(lens);
   const broken = (bits: Bits) => !allowed(bits) && test(bits) !== undefined;
-  const somebody = findSomebody(lens, question.gates, allowed, broken);
-  if (somebody === undefined) return undefined;
+  if (!isThereSomebody(lens, question.gates, allowed, broken)) return undefined;
   return () => {
+    const somebody = findSomebody(lens, question.gates, allowed, broken) ?? nobody;
     const bits = somebody.groups.reduce((all, group) => all | lens.of(group), lens.of(somebody.name));
     const { privilege } = question;
     const people = existing(
@@ -118,6 +120,8 @@ function answer(
     return { on, through, people, why: test(bits) ?? '', ...pathOf(somebody) };
   };
 }
+
+const nobody: Somebody = { name: undefined, groups: [], opened: [] };
 
 function pathOf(somebody: Somebody): Pick<Counterexample, 'who' | 'path'> {
   return { who: whoIs(somebody.name, somebody.groups), path: somebody.opened.map(because) };
