@@ -53,6 +53,7 @@ export interface QuestionParts {
 export class GateRules {
   readonly #bySecurable = new Map<SecurableName, AccessRule[]>();
   readonly #known = new Map<string, readonly AccessRule[]>();
+  readonly #keys = new Map<string, string>();
 
   constructor(access: readonly AccessRule[]) {
     for (const rule of access) {
@@ -64,8 +65,13 @@ export class GateRules {
 
   /** Gates of one key are opened by the same rules. */
   key({ privilege, on }: Gate): string {
-    const anchor = withAncestors(on).find((name) => this.#bySecurable.has(name)) ?? metastore;
-    return `${privilege} ${depth(on)} ${anchor}`;
+    const name = `${privilege} ${on}`;
+    const known = this.#keys.get(name);
+    if (known !== undefined) return known;
+    const anchor = withAncestors(on).find((one) => this.#bySecurable.has(one)) ?? metastore;
+    const key = `${privilege} ${depth(on)} ${anchor}`;
+    this.#keys.set(name, key);
+    return key;
   }
 
   of(gate: Gate): GateWithRules {
@@ -76,11 +82,19 @@ export class GateRules {
   }
 
   #read({ privilege, on }: Gate): readonly AccessRule[] {
-    return withAncestors(on).flatMap((name) =>
-      (this.#bySecurable.get(name) ?? []).filter((rule) =>
-        opens(rule.act, depth(name), privilege, depth(on)),
-      ),
-    );
+    return withAncestors(on).flatMap((name) => this.#from(name, privilege, depth(on)));
+  }
+
+  /** Rules on one securable that open a gate at some depth below: for a catalog the same for all its tables. */
+  #from(name: SecurableName, privilege: Privilege, gateDepth: number): readonly AccessRule[] {
+    const own = this.#bySecurable.get(name);
+    if (own === undefined) return [];
+    const key = `${privilege} ${gateDepth} from ${name}`;
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const found = own.filter((rule) => opens(rule.act, depth(name), privilege, gateDepth));
+    this.#known.set(key, found);
+    return found;
   }
 }
 
