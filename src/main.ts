@@ -25,6 +25,7 @@ async function main(): Promise<void> {
   };
   await runProgram(process.argv.slice(2), context, {
     dev: async () => (await import('./main/dev.ts')).runDev(settings),
+    policyTest: async (request) => (await import('./main/policy-test.ts')).runPolicyTests(request),
   });
 }
 

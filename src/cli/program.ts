@@ -3,6 +3,7 @@ import { auditCommands } from './commands/audit.ts';
 import { configCommands } from './commands/config.ts';
 import { inspectCommands } from './commands/inspect.ts';
 import { policyCommands } from './commands/policy.ts';
+import type { RunPolicyTests } from './commands/policy-test.ts';
 import { signInCommands } from './commands/sign-in.ts';
 import { syncCommands } from './commands/sync.ts';
 import type { CliContext } from './context.ts';
@@ -12,6 +13,7 @@ import { version } from './version.ts';
 export interface InstanceCommands {
   /** Runs until it is told to stop. */
   readonly dev: () => Promise<void>;
+  readonly policyTest: RunPolicyTests;
 }
 
 /** The whole command line. @returns when the command is done; usage errors exit 64. */
@@ -30,7 +32,7 @@ export async function runProgram(
     .description('start everything on this machine: Postgres, identity provider, lake, gateway')
     .action(instance.dev);
   signInCommands(program, context);
-  policyCommands(program, context);
+  policyCommands(program, context, instance.policyTest);
   syncCommands(program, context);
   inspectCommands(program, context);
   auditCommands(program, context);

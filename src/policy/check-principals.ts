@@ -50,7 +50,7 @@ export function checkPrincipalNames({ documents, known }: CheckInput, findings: 
   }
   for (const grant of documents.grants) grant.to.forEach(expect);
   for (const policy of documents.policies) [...policy.to, ...policy.except].forEach(expect);
-  for (const invariant of documents.invariants) invariant.unmaskedOnlyFor.forEach(expect);
+  for (const invariant of documents.invariants) invariant.only.forEach(expect);
   for (const { principal } of documents.attributes) {
     expect(principal);
     if (groups.has(principal.value))

@@ -1,6 +1,7 @@
 import type { CatalogSnapshot } from '../catalog/model.ts';
 import type { Privilege } from '../kernel/privilege.ts';
 import {
+  child,
   formatSecurableName,
   isWithin,
   lastPart,
@@ -9,7 +10,7 @@ import {
   type SecurableName,
 } from '../kernel/securable-name.ts';
 import type { CheckInput } from './check.ts';
-import type { GrantEntry, Placed } from './document.ts';
+import type { GrantEntry, Placed, TestTable } from './document.ts';
 import { didYouMean, type Findings } from './findings.ts';
 import { grantableOn, grantableWhere, type Level } from './grantable.ts';
 
@@ -33,10 +34,34 @@ export function checkSecurables(input: CheckInput, findings: Findings): void {
     for (const on of entry.on) expect(on, ['catalog', 'schema', 'table', 'column'], 'tags');
   for (const policy of documents.policies)
     for (const on of policy.on) expect(on, ['metastore', 'catalog', 'schema', 'table'], 'policies');
-  for (const table of documents.testTables) expect(table.name, ['table'], 'rows');
+  for (const table of documents.testTables)
+    if (expect(table.name, ['table'], 'rows') !== undefined) checkTestTable(table, catalog, findings);
+  for (const invariant of documents.invariants)
+    if (invariant.claim === 'onlyFor')
+      for (const on of invariant.on)
+        expect(on, ['metastore', 'catalog', 'schema', 'table', 'function'], 'privileges');
   for (const { check } of documents.tests)
     if (check.kind !== 'rows')
       expect(check.on, ['metastore', 'catalog', 'schema', 'table', 'function', 'column'], 'tests');
+}
+
+/** Rows are given to tables that an engine can be filled with, by columns that they have. */
+function checkTestTable({ name, columns }: TestTable, catalog: CatalogSnapshot, findings: Findings): void {
+  const table = catalog.tables.get(name.value);
+  const kind = catalog.catalogs.get(formatSecurableName(nameParts(name.value).slice(0, 1)))?.kind;
+  if (kind === 'SYSTEM' || isView(catalog, name.value)) {
+    const what = kind === 'SYSTEM' ? 'a table of the system catalog' : 'a view: give rows to what it reads';
+    findings.error('wrong-level', name.at, `rows are given to tables; ${name.value} is ${what}`);
+    return;
+  }
+  const known = table?.columns.map((column) => column.name) ?? [];
+  for (const column of columns)
+    if (!known.includes(column.value))
+      findings.error(
+        'unknown-securable',
+        column.at,
+        `no such column ${child(name.value, column.value)}${didYouMean(column.value, known)}`,
+      );
 }
 
 function checkGrant(

@@ -18,7 +18,8 @@ export function checkTags(input: CheckInput, findings: Findings): void {
     conditions(policy.when);
     for (const { conditions: own } of policy.match) conditions(own);
   }
-  for (const invariant of documents.invariants) conditions(invariant.forall);
+  for (const invariant of documents.invariants)
+    if (invariant.claim !== 'onlyFor') conditions(invariant.forall);
   checkOneValue(input, findings);
   for (const entry of documents.require) checkRequired(entry, input, findings);
 }

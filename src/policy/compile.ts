@@ -6,8 +6,9 @@ import { check } from './check.ts';
 import type { GrantEntry, PolicyDocuments } from './document.ts';
 import { createEnforcer } from './enforcer.ts';
 import { initParser } from './expression/parse.ts';
-import { compareText, sortFindings } from './findings.ts';
+import { compareText, Findings, sortFindings } from './findings.ts';
 import type { AccessRule } from './gates.ts';
+import { type InvariantResult, proveInvariants, reportInvariants } from './invariants.ts';
 import { type Claims, claimsThatCount, Membership } from './membership.ts';
 import type { Finding, PolicyFile, Snapshot } from './model.ts';
 import { parsePolicyFiles, yamlSyntax } from './parse.ts';
@@ -33,6 +34,8 @@ export interface Compiled {
   /** Undefined exactly when a finding is an error. */
   readonly snapshot: Snapshot | undefined;
   readonly findings: readonly Finding[];
+  /** Empty where the policy did not get that far. */
+  readonly invariants: readonly InvariantResult[];
 }
 
 /** Files → snapshot: parse, check, compile. Never throws for what the files say. */
@@ -47,7 +50,7 @@ export async function compileFiles(
   const { documents, findings } = parsePolicyFiles(files);
   // What a file that cannot be read would have declared is not known: nothing else is checked against the rest.
   if (findings.some((finding) => finding.rule === yamlSyntax))
-    return { snapshot: undefined, findings: sortFindings(findings) };
+    return { snapshot: undefined, findings: sortFindings(findings), invariants: [] };
   const input = {
     ...{ files, documents, catalog, known, now },
     ...(labels === undefined ? {} : { labels }),
@@ -56,7 +59,7 @@ export async function compileFiles(
   const compiled = await compilePolicy(input);
   const all = sortFindings([...findings, ...compiled.findings]);
   const broken = all.some((finding) => finding.severity === 'error');
-  return { snapshot: broken ? undefined : compiled.snapshot, findings: all };
+  return { ...compiled, snapshot: broken ? undefined : compiled.snapshot, findings: all };
 }
 
 /** Documents × catalog → snapshot. Pure but for loading the parser. */
@@ -67,11 +70,13 @@ export async function compilePolicy(input: CompileInput): Promise<Compiled> {
   const labels = input.labels ?? new Map();
   const rules = bindRules(documents.policies, tags, catalog, labels);
   const findings = sortFindings(check({ ...input, tags, rules }));
-  if (findings.some((finding) => finding.severity === 'error')) return { snapshot: undefined, findings };
+  if (findings.some((finding) => finding.severity === 'error'))
+    return { snapshot: undefined, findings, invariants: [] };
   const live = documents.grants.filter((grant) => grant.expires === undefined || grant.expires.value > now);
   const claims = claimsThatCount(documents.groups, input.claimed);
   const membership = new Membership(documents.groups, namedPrincipals(documents), claims);
   const access = accessRules(documents, live, catalog, labels);
+  const assumptions = assumptionsOf(live, catalog, labels);
   const snapshot = new CompiledSnapshot({
     id: snapshotId(input, live, claims),
     files: input.files,
@@ -82,14 +87,28 @@ export async function compilePolicy(input: CompileInput): Promise<Compiled> {
     membership,
     tables: rules.tables,
     access,
-    assumptions: assumptionsOf(live, catalog, labels),
+    assumptions,
     enforcer: await createEnforcer(),
     nextExpiry: live.reduce(
       (next, { expires }) => Math.min(next, expires?.value ?? next),
       Number.POSITIVE_INFINITY,
     ),
   });
-  return { snapshot, findings };
+  const { tables } = rules;
+  const proof = { documents, catalog, tags, membership, tables, access, assumptions, snapshot };
+  return proven(snapshot, findings, proveInvariants(proof));
+}
+
+/** A policy that breaks an invariant of its own does not compile. */
+function proven(
+  snapshot: Snapshot,
+  found: readonly Finding[],
+  invariants: readonly InvariantResult[],
+): Compiled {
+  const broken = new Findings();
+  reportInvariants(invariants, broken);
+  const findings = sortFindings([...found, ...broken.list]);
+  return { snapshot: broken.hasErrors ? undefined : snapshot, findings, invariants };
 }
 
 /**

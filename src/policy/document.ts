@@ -113,14 +113,32 @@ export interface TestEntry {
 export interface TestTable {
   readonly name: Placed<SecurableName>;
   readonly rows: readonly Readonly<Record<string, unknown>>[];
+  /** Every column that a row names, where it is named first. */
+  readonly columns: readonly Placed<string>[];
 }
 
-export interface InvariantEntry {
+/** What must be true of whatever carries a tag, for everybody who is not in the list. */
+export type TagClaim = 'unmaskedOnlyFor' | 'filteredExceptFor' | 'readableOnlyBy';
+
+interface Invariant {
   readonly at: Place;
-  readonly forall: readonly TagCondition[];
-  readonly unmaskedOnlyFor: readonly Placed<PrincipalOrGroup>[];
-  readonly by: string | undefined;
+  /** For whom alone it need not hold. */
+  readonly only: readonly Placed<PrincipalOrGroup>[];
 }
+
+export interface TagInvariant extends Invariant {
+  readonly claim: TagClaim;
+  readonly forall: readonly TagCondition[];
+}
+
+/** `{ on, privilege, onlyFor }`: nobody else holds the privilege there or below. */
+export interface PrivilegeInvariant extends Invariant {
+  readonly claim: 'onlyFor';
+  readonly on: readonly Placed<SecurableName>[];
+  readonly privilege: Placed<Privilege>;
+}
+
+export type InvariantEntry = TagInvariant | PrivilegeInvariant;
 
 /** Everything that all files say, together; order and file names carry no meaning. */
 export interface PolicyDocuments {

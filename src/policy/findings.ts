@@ -79,3 +79,10 @@ function editDistance(a: string, b: string): number {
   }
   return previous[b.length] ?? 0;
 }
+
+/** `ana, omar and 3 others` */
+export function formatPeople(names: readonly string[]): string {
+  const shown = names.slice(0, 3).join(', ');
+  const rest = names.length - 3;
+  return rest > 0 ? `${shown} and ${rest} other${rest === 1 ? '' : 's'}` : shown;
+}

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { privileges } from '../kernel/privilege.ts';
+import { managedPath } from './parse-invariants.ts';
 
 // The shape of one policy document, for editors. The readers of the files decide (they know places and report all
 // errors); this says the same to a machine, and a test holds both to the sample.
@@ -128,6 +129,34 @@ const test = z.strictObject({
   comment,
 });
 
+const tagInvariant = z
+  .strictObject({
+    forall: z
+      .strictObject({
+        tag: name.describe('a tag'),
+        value: oneOrMany(scalar).optional().describe('values of it; absent: any'),
+      })
+      .describe('what carries this tag'),
+    unmaskedOnlyFor: principals.optional().describe('nobody else sees these columns unmasked'),
+    filteredExceptFor: principals
+      .optional()
+      .describe('everybody else who reads these tables is bound by a row filter'),
+    readableOnlyBy: principals.optional().describe('nobody else reads them at all'),
+    by: z.literal(managedPath).optional().describe('which ways are counted: all that Writ manages'),
+    comment,
+  })
+  .describe('what carries the tag is unmasked, unfiltered or readable for nobody but these');
+
+const privilegeInvariant = z
+  .strictObject({
+    on: securables,
+    privilege,
+    onlyFor: principals.describe('nobody else holds it'),
+    by: z.literal(managedPath).optional().describe('which ways are counted: all that Writ manages'),
+    comment,
+  })
+  .describe('nobody but these holds the privilege there or below');
+
 const testsDocument = z.strictObject({
   kind: z.literal('tests').describe('what must come out'),
   tables: z
@@ -136,19 +165,7 @@ const testsDocument = z.strictObject({
     .describe('rows by table, for queries'),
   tests: z.array(test).optional().describe('decisions and rows that must come out'),
   invariants: z
-    .array(
-      z.strictObject({
-        forall: z
-          .strictObject({
-            tag: name.describe('a tag'),
-            value: name.optional().describe('one of its values'),
-          })
-          .describe('columns with this tag'),
-        unmaskedOnlyFor: principals,
-        by: name.optional().describe('any managed path'),
-        comment,
-      }),
-    )
+    .array(z.union([tagInvariant, privilegeInvariant]))
     .optional()
     .describe('what must hold for the whole catalog'),
   comment,

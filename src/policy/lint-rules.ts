@@ -61,7 +61,7 @@ const fileRules = {
   },
   'duplicate-name': {
     severity: 'error',
-    what: 'A group, service principal, tag, policy, owner or table of rows is given twice.',
+    what: 'A group, service principal, tag, policy or owner is given twice.',
     fix: 'Keep one of them; the message says where the other stands.',
   },
   'members-and-source': {
@@ -191,10 +191,22 @@ const policyRules = {
     fix: 'Give one of them a greater `strength`, or except from one those whom the other binds.',
     needs: 'catalog',
   },
+  invariant: {
+    severity: 'error',
+    what: 'An invariant of the files does not hold: the message names somebody who may exist, what they reach, and why nothing keeps them.',
+    fix: 'Change what lets them through, or the invariant if it is meant.',
+    needs: 'catalog',
+  },
   'idle-policy': {
     severity: 'warning',
     what: 'A policy applies to no table, most often because nothing carries the tags that it matches.',
     fix: 'Assign the tags, or remove the policy.',
+    needs: 'catalog',
+  },
+  'idle-invariant': {
+    severity: 'warning',
+    what: 'An invariant is about a tag that nothing in the catalog carries, so that it holds whatever the policy says.',
+    fix: 'Assign the tag, or remove the invariant.',
     needs: 'catalog',
   },
   'nobody-admitted': {

@@ -1,9 +1,10 @@
 import { parsePrincipalName } from '../kernel/principal.ts';
 import { parsePrivilege } from '../kernel/privilege.ts';
 import { parseSecurableName } from '../kernel/securable-name.ts';
-import type { DocumentsUnderway, TestEntry, TestTable } from './document.ts';
+import type { DocumentsUnderway, Placed, TestEntry, TestTable } from './document.ts';
 import type { Findings } from './findings.ts';
-import { present, readComment, readPrincipalList } from './parse-names.ts';
+import { readInvariant } from './parse-invariants.ts';
+import { present, readComment } from './parse-names.ts';
 import type { Field, YamlValue } from './yaml-reader.ts';
 
 /** `kind: tests`: rows, tests and invariants; kept as written. */
@@ -25,17 +26,22 @@ export function readTests(root: YamlValue, into: DocumentsUnderway, findings: Fi
     const test = readTest(entry, findings);
     if (test !== undefined) into.tests.push(test);
   }
-  for (const entry of fields.invariants?.list('invariants') ?? []) readInvariant(entry, into);
+  for (const entry of fields.invariants?.list('invariants') ?? []) {
+    const invariant = readInvariant(entry, findings);
+    if (invariant !== undefined) into.invariants.push(invariant);
+  }
 }
 
 function readTable({ key, value }: Field, findings: Findings): TestTable | undefined {
   try {
     const name = { value: parseSecurableName(key.value), at: key.at };
+    const columns = new Map<string, Placed<string>>();
     const rows = value.list(`rows of ${key.value}`).map((row) => {
-      const columns = row.entries(`a row of ${key.value}`);
-      return Object.fromEntries(columns.map((field) => [field.key.value, field.value.plain()]));
+      const fields = row.entries(`a row of ${key.value}`);
+      for (const field of fields) if (!columns.has(field.key.value)) columns.set(field.key.value, field.key);
+      return Object.fromEntries(fields.map((field) => [field.key.value, field.value.plain()]));
     });
-    return { name, rows };
+    return { name, rows, columns: [...columns.values()] };
   } catch {
     findings.error('invalid-name', key.at, `invalid table name ${JSON.stringify(key.value)}`);
     return undefined;
@@ -77,30 +83,4 @@ function readTest(entry: YamlValue, findings: Findings): TestEntry | undefined {
   if (privilege === undefined || on === undefined) return undefined;
   const because = fields.because?.scalarText('because');
   return { at: entry.at, as, check: { kind, privilege, on, because } };
-}
-
-function readInvariant(entry: YamlValue, into: DocumentsUnderway): void {
-  const fields = entry.fields('an invariant', {
-    forall: 'required',
-    unmaskedOnlyFor: 'required',
-    by: 'optional',
-    comment: 'optional',
-  });
-  if (fields === undefined) return;
-  readComment(fields.comment);
-  into.invariants.push({
-    at: entry.at,
-    forall: readForall(fields.forall),
-    unmaskedOnlyFor: readPrincipalList(fields.unmaskedOnlyFor, 'unmaskedOnlyFor'),
-    by: fields.by?.scalarText('by'),
-  });
-}
-
-/** `{ tag: pii }`: every securable with that tag, whatever its value. */
-function readForall(value: YamlValue | undefined): DocumentsUnderway['invariants'][number]['forall'] {
-  const tag = value?.fields('forall', { tag: 'required', value: 'optional' });
-  const name = tag?.tag?.text('tag');
-  if (name === undefined) return [];
-  const wanted = tag?.value?.text('value');
-  return [{ tag: name, values: wanted === undefined ? true : [wanted] }];
 }

@@ -139,11 +139,6 @@ function findDuplicates(documents: PolicyDocuments, findings: Findings): void {
     documents.owners.flatMap((entry) => entry.on),
     findings,
   );
-  twice(
-    'test table',
-    documents.testTables.map((table) => table.name),
-    findings,
-  );
 }
 
 function twice(what: string, names: readonly Placed<string>[], findings: Findings): void {

@@ -24,7 +24,7 @@ test('every YAML file below the folder, sorted, with relative paths', async () =
 });
 
 test('the sample', async () => {
-  expect((await loadPolicyFiles('policies')).map((file) => file.path)).toEqual(['sample.yaml']);
+  expect((await loadPolicyFiles('policies')).map((file) => file.path)).toEqual(['sample.yaml', 'tests.yaml']);
 });
 
 test('an empty folder, a missing folder, a file that is no UTF-8, a file that is too large: refused', async () => {

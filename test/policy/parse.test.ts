@@ -34,7 +34,7 @@ describe('the sample', () => {
     expect(documents.grants).toHaveLength(6);
     expect(documents.tests.map((one) => one.check.kind)).toEqual(['rows', 'cannot']);
     expect(documents.testTables[0]?.rows[0]).toEqual({ id: 1, email: 'ann@x.io', region: 'EMEA' });
-    expect(documents.invariants[0]?.unmaskedOnlyFor.map((name) => name.value)).toEqual(['stewards']);
+    expect(documents.invariants[0]?.only.map((name) => name.value)).toEqual(['stewards']);
   });
 });
 

@@ -9,7 +9,8 @@ import { planPolicy } from '../../src/policy/plan.ts';
 import { catalogOf, people, sampleCatalog, table } from './fixture.ts';
 
 const now = Date.parse('2026-03-03T12:00:00Z');
-const sample = readFileSync('policies/sample.yaml', 'utf8');
+// Without its invariants: what weakens the sample is planned here, and test/policy/invariants.test.ts says who is told.
+const sample = readFileSync('policies/sample.yaml', 'utf8').replace(/^invariants: .*$/m, '');
 
 async function compile(
   text: string,

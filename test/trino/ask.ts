@@ -1,4 +1,5 @@
 import { type Sql, sql, standardLiteral } from '../../src/kernel/sql.ts';
+import type { BoundColumn } from '../../src/policy/expression/parse.ts';
 import { printTrino } from '../../src/policy/expression/print-trino.ts';
 import type { PrintContext } from '../../src/policy/expression/printer.ts';
 import { type Answers, type Asked, batches, canonical } from '../policy/expression/engines.ts';
@@ -11,7 +12,6 @@ const types: Record<string, string> = {
   text: 'VARCHAR',
   integer: 'INTEGER',
   bigint: 'BIGINT',
-  numeric: 'DECIMAL(12,2)',
   boolean: 'BOOLEAN',
   date: 'DATE',
   timestamp: 'TIMESTAMP(6)',
@@ -46,6 +46,12 @@ export const trinoRows = fixedRows
   .filter((row) => Object.values(row).every((value) => value === null || !/ BC$|infinity$/.test(value)))
   .slice(0, 90);
 
+function typeOf({ type, digits }: BoundColumn): string {
+  return digits === undefined
+    ? (types[type] ?? type)
+    : `DECIMAL(${digits.whole + digits.scale}, ${digits.scale})`;
+}
+
 /** The values as texts, cast outside: what is cast is what the engine reads. */
 function hostileTable(): string {
   const values = trinoRows.map((row, i) => {
@@ -56,7 +62,7 @@ function hostileTable(): string {
     });
     return `(${[i, ...cells].join(', ')})`;
   });
-  const cast = [...columns].map(([name, { type }]) => `CAST("${name}" AS ${types[type]}) AS "${name}"`);
+  const cast = [...columns].map(([name, column]) => `CAST("${name}" AS ${typeOf(column)}) AS "${name}"`);
   return `(select row_id, ${cast.join(', ')} from (values ${values.join(', ')}) as texts(row_id, ${names}))`;
 }
 

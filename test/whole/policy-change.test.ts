@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type pg from 'pg';
@@ -14,7 +14,7 @@ const file = join(policies, 'sample.yaml');
 const sample = readFileSync(join(import.meta.dirname, '..', '..', 'policies', 'sample.yaml'), 'utf8');
 
 beforeAll(async () => {
-  cpSync(join(import.meta.dirname, '..', '..', 'policies'), policies, { recursive: true });
+  writeFileSync(file, sample);
   company = await startCompany({ env: { WRIT_POLICIES: policies } });
 });
 afterAll(async () => {

@@ -8,6 +8,7 @@ import { type Answer, plural } from '../output.ts';
 import { type FolderOptions, filesOf, policyFileCommands, withFolder } from './policy-files.ts';
 import { policyLintCommand } from './policy-lint.ts';
 import { policyQuestionCommands } from './policy-questions.ts';
+import { policyTestCommand, type RunPolicyTests } from './policy-test.ts';
 
 export interface PlanValue {
   readonly from?: string;
@@ -45,12 +46,13 @@ interface ApplyOptions extends FolderOptions {
 }
 
 /** Everything under `writ policy`. */
-export function policyCommands(program: Command, context: CliContext): void {
+export function policyCommands(program: Command, context: CliContext, runTests: RunPolicyTests): void {
   const policy = program
     .command('policy')
     .description('the policy: files in git, compiled into every engine');
   policyLintCommand(policy, context);
   policyFileCommands(policy, context);
+  policyTestCommand(policy, context, runTests);
   policyChangeCommands(policy, context);
   policyQuestionCommands(policy, context);
 }
