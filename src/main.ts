@@ -25,6 +25,7 @@ async function main(): Promise<void> {
   };
   await runProgram(process.argv.slice(2), context, {
     dev: async () => (await import('./main/dev.ts')).runDev(settings),
+    serve: async (file) => (await import('./main/serve.ts')).runServe(settings, file),
   });
 }
 

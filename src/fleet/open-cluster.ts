@@ -12,6 +12,9 @@ export interface ClusterSettings {
   readonly name: string;
   /** `postgres://user:password@host:port/maintenance-database?sslmode=…`; the database is used for `databases()`. */
   readonly adminUrl: string;
+  /** Where sessions of others connect to, when not where the administrative login does. */
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
   /** Ends an admin statement (ms, 60,000). */
   readonly statementTimeoutMs?: number;
   /** Longest wait for a lock (ms, 2,000); work that must not queue others sets a shorter one with SET LOCAL. */
@@ -53,8 +56,8 @@ export function openCluster(settings: ClusterSettings): Cluster {
   const maintenance = target.database;
   const cluster: Cluster = {
     name: settings.name,
-    host: target.host,
-    port: target.port,
+    host: settings.host ?? target.host,
+    port: settings.port ?? target.port,
     version() {
       version ??= withAdmin(maintenance, readVersion).catch((error: unknown) => {
         version = undefined;

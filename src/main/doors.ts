@@ -34,8 +34,10 @@ import {
   hardenCatalog,
   openPaths,
 } from '../rolesync/doctor-routes.ts';
-import type { InForce } from '../rolesync/in-force.ts';
+import type { Follower } from '../rolesync/follow.ts';
+import type { ApplyRequest, InForce } from '../rolesync/in-force.ts';
 import { policyRoutes } from '../rolesync/policy-routes.ts';
+import { sourceRoutes } from '../rolesync/source-routes.ts';
 import { syncRoutes } from '../rolesync/sync-routes.ts';
 import type { Closer, InstanceConfig } from './parts.ts';
 import { keepWatch } from './watch.ts';
@@ -55,6 +57,9 @@ export interface DoorsOptions {
   readonly openLogins: () => Promise<GatewayLogins>;
   readonly operatorToken: string;
   readonly discover: (catalog: SecurableName) => Promise<boolean>;
+  /** What the first start applies. */
+  readonly first: ApplyRequest;
+  readonly follower: Follower | undefined;
 }
 
 const systemActor = { principal: 'operator' as PrincipalName, credential: 'start' };
@@ -99,7 +104,7 @@ function authenticatorOf({ config, store, clock, audit, inForce, operatorToken }
     audit,
     snapshot: () => inForce.current(),
     operatorToken,
-    allowLoopbackHttp: config.allowPlaintextLoopback,
+    allowLoopbackHttp: config.allowLoopbackHttp ?? config.allowPlaintextLoopback,
   });
 }
 
@@ -115,7 +120,7 @@ async function listenPg(options: DoorsOptions, { engine, logins, authenticator }
   const currentSnapshot = () => inForce.current();
   try {
     return await openPgDoor({
-      host: '127.0.0.1',
+      host: config.pgHost ?? '127.0.0.1',
       port: config.pgPort,
       tls: { key: config.tls.key, cert: config.tls.certificate },
       allowPlaintextLoopback: config.allowPlaintextLoopback,
@@ -144,12 +149,12 @@ async function listenPg(options: DoorsOptions, { engine, logins, authenticator }
  * killed half-way was not the first; a cluster that was let go (`sync uninstall`) stays so.
  */
 async function firstApply(
-  { config, inForce, audit }: DoorsOptions,
+  { config, inForce, audit, first }: DoorsOptions,
   doctors: DoctorRouteOptions,
 ): Promise<void> {
   const done = join(config.home, 'applied');
   if (!inForce.first && existsSync(done)) return;
-  const applied = await inForce.apply(systemActor);
+  const applied = await inForce.apply(systemActor, first);
   const failed = applied.catalogs.find((each) => each.error !== undefined);
   if (failed?.error !== undefined) throw failed.error;
   const catalogs = [...inForce.current().catalog.catalogs.values()].filter(
@@ -228,7 +233,8 @@ function allRoutes(parts: RouteParts): readonly Route[] {
     }));
   return [
     ...healthRoutes({ audit, currentSnapshot, sessions: () => door.sessions.size }),
-    ...policyRoutes({ inForce, sessionsEnded: parts.ended }),
+    ...policyRoutes({ inForce, sessionsEnded: parts.ended, follows: follows(parts.follower) }),
+    ...sourceRoutes(parts.follower),
     ...syncRoutes({ inForce, clusters, audit, discover, onUninstall: (catalogs) => letGo(parts, catalogs) }),
     ...doctorRoutes(doctors),
     ...discoverRoutes({ inForce, discover }),
@@ -244,6 +250,11 @@ function allRoutes(parts: RouteParts): readonly Route[] {
       now: () => clock.now(),
     }),
   ];
+}
+
+function follows(follower: Follower | undefined): string | undefined {
+  const settings = follower?.repository.settings;
+  return settings === undefined ? undefined : `${settings.address.shown} ${settings.ref}`;
 }
 
 function credentialParts(parts: RouteParts): CredentialRouteOptions {

@@ -12,6 +12,7 @@ import type { SecurableName } from '../kernel/securable-name.ts';
 import { compileFiles } from '../policy/compile.ts';
 import type { Finding, PolicyFile, PolicyPlan, Snapshot } from '../policy/model.ts';
 import { planPolicy } from '../policy/plan.ts';
+import type { ClusterLabels } from '../policy/rules.ts';
 import type { LastGoodCatalog } from './last-good-catalog.ts';
 import { applyCluster, type ClusterPlan, planCluster } from './reconcile.ts';
 
@@ -60,6 +61,8 @@ export interface PolicyInForceOptions {
   readonly audit: AuditLog;
   readonly clock: Clock;
   readonly lastGood: LastGoodCatalog;
+  /** Of each cluster, what `clusters:` in policies selects by. */
+  readonly labels?: ClusterLabels | undefined;
   /** Reads the policy folder. */
   readonly loadFiles: () => Promise<readonly PolicyFile[]>;
 }
@@ -161,7 +164,7 @@ class OneInForce implements InForce {
       const guarded = planned.catalogs.find((each) => each.error?.code === 'guard_refused');
       if (guarded?.error !== undefined) throw guarded.error;
       // On record and kept before it is acted on: a restart in the middle goes on from the new policy.
-      this.recordApply(actor, next.id, planned.policy.summary);
+      this.recordApply(actor, next.id, planned.policy.summary, source);
       this.options.store.putPolicy({
         snapshot: next.id,
         appliedAt: this.options.clock.now(),
@@ -236,9 +239,11 @@ class OneInForce implements InForce {
   }
 
   /** @throws record_not_writable, and nothing changes */
-  private recordApply({ principal, credential }: Actor, policyVersion: string, summary: string): void {
+  private recordApply(actor: Actor, policyVersion: string, summary: string, source?: PolicySource): void {
     const { audit } = this.options;
-    audit.append({ kind: 'policy.apply', principal, credential, decision: 'allow', policyVersion, summary });
+    const { principal, credential } = actor;
+    const what = { decision: 'allow', policyVersion, summary, ...source } as const;
+    audit.append({ kind: 'policy.apply', principal, credential, ...what });
     audit.flush();
   }
 
@@ -338,7 +343,7 @@ function compileWith(
   catalog = options.store.snapshot(),
 ) {
   const known = options.store.principals().map((principal) => principal.name);
-  return compileFiles(files, catalog, known, options.clock.now());
+  return compileFiles(files, catalog, known, options.clock.now(), options.labels);
 }
 
 async function compileOrThrow(

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { WritError } from '../kernel/errors.ts';
 import { type Route, route } from '../kernel/route.ts';
 import { metastore } from '../kernel/securable-name.ts';
 import type { CatalogPlan, FullPlan, InForce } from './in-force.ts';
@@ -14,9 +15,11 @@ export interface PolicyRouteOptions {
   readonly inForce: InForce;
   /** Sessions that ended because of the last change. */
   readonly sessionsEnded: () => number;
+  /** Repository and ref that the policy follows: then nobody applies by hand. */
+  readonly follows?: string | undefined;
 }
 
-export function policyRoutes({ inForce, sessionsEnded }: PolicyRouteOptions): readonly Route[] {
+export function policyRoutes({ inForce, sessionsEnded, follows }: PolicyRouteOptions): readonly Route[] {
   return [
     route({
       method: 'post',
@@ -44,6 +47,7 @@ export function policyRoutes({ inForce, sessionsEnded }: PolicyRouteOptions): re
       output: anything,
       requires: manageMetastore,
       run: async (input, caller) => {
+        if (follows !== undefined) throw byCommitOnly(follows);
         const before = sessionsEnded();
         const applied = await inForce.apply(caller, { files: input.files, digest: input.digest });
         return {
@@ -55,6 +59,14 @@ export function policyRoutes({ inForce, sessionsEnded }: PolicyRouteOptions): re
     }),
     ...policyQuestionRoutes(inForce),
   ];
+}
+
+function byCommitOnly(follows: string): WritError {
+  return new WritError('conflict', {
+    message: `the policy follows ${follows}`,
+    detail: 'what is applied by hand would be in no commit',
+    hint: 'commit there, then `writ policy fetch`; `writ policy rollback` goes back',
+  });
 }
 
 function planValue(plan: FullPlan): object {

@@ -7,6 +7,7 @@ import { action, type CliContext, type Connection, clientCommand } from '../cont
 import { type Answer, plural } from '../output.ts';
 import { type FolderOptions, filesOf, policyFileCommands, withFolder } from './policy-files.ts';
 import { policyQuestionCommands } from './policy-questions.ts';
+import { policySourceCommands } from './policy-source.ts';
 
 export interface PlanValue {
   readonly from?: string;
@@ -45,6 +46,7 @@ export function policyCommands(program: Command, context: CliContext): void {
   policyFileCommands(policy, context);
   policyChangeCommands(policy, context);
   policyQuestionCommands(policy, context);
+  policySourceCommands(policy, context);
 }
 
 /** plan, apply. */

@@ -1,0 +1,73 @@
+import type { Command } from 'commander';
+import { action, type CliContext, clientCommand } from '../context.ts';
+import type { Answer } from '../output.ts';
+
+interface StatusValue {
+  readonly repository: string | null;
+  readonly ref: string;
+  readonly folder: string;
+  readonly signed: boolean;
+  readonly inForce?: { commit: string; signers: string[]; since: number; appliedBy: string };
+  readonly seen?: { commit: string; at: number };
+  readonly rolledBack: boolean;
+  readonly refusal?: { commit?: string; since: number; message: string; detail?: string; hint?: string };
+}
+
+/** status, fetch, rollback: the repository that the policy follows. */
+export function policySourceCommands(policy: Command, context: CliContext): void {
+  clientCommand(policy, 'status', 'where the policy comes from; exit 1 when a commit is refused').action(
+    action<[], object>(context, async ({ api }) =>
+      answer(await api.call<StatusValue>('GET', '/api/v1/policy/source')),
+    ),
+  );
+  clientCommand(policy, 'fetch', 'look at the repository now; exit 1 when its commit is refused').action(
+    action<[], object>(context, async ({ api }) =>
+      answer(await api.call<StatusValue>('POST', '/api/v1/policy/sync')),
+    ),
+  );
+  clientCommand(
+    policy,
+    'rollback [commit]',
+    'bring back the commit that was in force before, or an earlier one; recorded',
+  )
+    .option('--reason <text>', 'recorded with it')
+    .action(
+      action<[string | undefined], { reason?: string }>(context, async ({ api }, { reason }, commit) =>
+        answer(
+          await api.call<StatusValue>('POST', '/api/v1/policy/rollback', {
+            ...(commit === undefined ? {} : { commit }),
+            ...(reason === undefined ? {} : { reason }),
+          }),
+        ),
+      ),
+    );
+}
+
+function answer(value: StatusValue): Answer {
+  if (value.repository === null)
+    return { value, text: 'the policy is a folder; `writ policy apply` brings it into force' };
+  const { inForce, seen, refusal } = value;
+  const lines = [
+    `${value.repository} ${value.ref}, folder ${value.folder}${value.signed ? '' : ' (unsigned commits are followed)'}`,
+    inForce === undefined
+      ? 'in force: files from elsewhere'
+      : `in force: ${inForce.commit} since ${at(inForce.since)}${by(inForce.signers)}`,
+  ];
+  if (seen !== undefined && seen.commit !== inForce?.commit)
+    lines.push(`seen: ${seen.commit} at ${at(seen.at)}`);
+  if (value.rolledBack) lines.push('rolled back by an operator: followed again when the ref moves on');
+  if (refusal !== undefined) {
+    lines.push(`refused${refusal.commit === undefined ? '' : ` ${refusal.commit}`}: ${refusal.message}`);
+    for (const line of refusal.detail?.split('\n') ?? []) lines.push(`  ${line}`);
+    if (refusal.hint !== undefined) lines.push(`  do: ${refusal.hint}`);
+  }
+  return { value, text: lines.join('\n'), exit: refusal === undefined ? 0 : 1 };
+}
+
+function at(time: number): string {
+  return new Date(time).toISOString();
+}
+
+function by(signers: readonly string[]): string {
+  return signers.length === 0 ? '' : `, signed by ${signers.join(', ')}`;
+}
