@@ -8,7 +8,7 @@ import { operatorName } from '../kernel/principal.ts';
 import type { Repository } from '../policy/source/git.ts';
 import type { Trust } from '../policy/source/trust.ts';
 import { type VerifiedCommit, verifyCommit } from '../policy/source/verify.ts';
-import type { Applied, ApplyRequest, InForce } from './in-force.ts';
+import type { ApplyRequest, CatalogPlan, FullPlan, InForce } from './in-force.ts';
 
 // Follows a ref: what is new there is verified, then applied like any other policy. What is refused changes nothing, is
 // recorded once, and is looked at again when the ref moves.
@@ -45,6 +45,8 @@ export interface FollowStatus {
   readonly seen?: { readonly commit: string; readonly at: number };
   /** The ref still names a commit that an operator rolled back: it is not followed before the ref moves on. */
   readonly rolledBack: boolean;
+  /** Catalogs whose cluster did not obey the last apply; tried again when it answers. */
+  readonly lagging: readonly { readonly catalog: string; readonly why: string }[];
   readonly refusal?: FollowRefusal;
 }
 
@@ -80,7 +82,7 @@ class GitFollower implements Follower {
     | (FollowRefusal & { readonly error: WritError; readonly catalog: CatalogSnapshot })
     | undefined;
   /** A cluster did not obey the last apply: tried again when it answers. */
-  private lagging = false;
+  private lagging: readonly CatalogPlan[] = [];
   private last: Promise<unknown> = Promise.resolve();
   private timer: NodeJS.Timeout | undefined;
   private closed = false;
@@ -105,6 +107,7 @@ class GitFollower implements Follower {
         : { inForce: { ...kept.source, since: kept.appliedAt, appliedBy: kept.appliedBy } }),
       ...(this.seen === undefined ? {} : { seen: this.seen }),
       rolledBack: this.seen !== undefined && held.has(this.seen.commit),
+      lagging: this.lagging.map(({ catalog, error }) => ({ catalog, why: error?.message ?? '' })),
       ...('message' in refusal ? { refusal } : {}),
     };
   }
@@ -122,7 +125,8 @@ class GitFollower implements Follower {
       const target = wanted === undefined ? before(policies) : named(policies, wanted);
       const from = this.options.store.policyInForce()?.source?.commit;
       const words = `rolled back from ${short(from)} to ${short(target.source.commit)}${reason === undefined ? '' : `: ${reason}`}`;
-      await this.running().apply(actor, { files: target.files, source: target.source });
+      const applied = await this.running().apply(actor, { files: target.files, source: target.source });
+      this.lagging = laggards(applied);
       this.record({ ...target.source, author: undefined, approvers: [] }, words, actor);
       this.refusal = undefined;
       return this.status();
@@ -130,9 +134,10 @@ class GitFollower implements Follower {
   }
 
   async first(): Promise<ApplyRequest> {
-    const head = await this.repository.fetch();
-    this.seen = { commit: head, at: this.options.clock.now() };
+    let head: string | undefined;
     try {
+      head = await this.repository.fetch();
+      this.seen = { commit: head, at: this.options.clock.now() };
       const verified = await this.verify(head);
       this.record({ ...this.sourceOf(verified), ...verified }, 'the first policy');
       return { files: verified.files, source: this.sourceOf(verified) };
@@ -182,7 +187,7 @@ class GitFollower implements Follower {
     const { store } = this.options;
     if (head === store.policyInForce()?.source?.commit) {
       this.refusal = undefined;
-      if (this.lagging) await this.catchUp();
+      if (this.lagging.length > 0) await this.catchUp();
       return;
     }
     if (rolledBack(store.policies()).has(head)) {
@@ -194,7 +199,7 @@ class GitFollower implements Follower {
     const source = this.sourceOf(verified);
     const applied = await this.running().apply(itself, { files: verified.files, source });
     this.refusal = undefined;
-    this.lagging = lags(applied);
+    this.lagging = laggards(applied);
     this.record({ ...source, ...verified }, applied.policy.summary);
   }
 
@@ -219,10 +224,12 @@ class GitFollower implements Follower {
   private async catchUp(): Promise<void> {
     const kept = this.options.store.policyInForce();
     if (kept === undefined) return;
-    const { catalogs } = await this.running().plan(kept.files);
-    if (catalogs.some(({ error }) => error !== undefined)) return;
     const { files, source } = kept;
-    this.lagging = lags(await this.running().apply(itself, { files, source }));
+    const planned = await this.running().plan(files);
+    const away = laggards(planned);
+    if (away.length >= this.lagging.length) return;
+    const applied = planned.pending ? await this.running().apply(itself, { files, source }) : undefined;
+    this.lagging = applied === undefined ? away : laggards(applied);
   }
 
   private verify(head: string): Promise<VerifiedCommit> {
@@ -338,8 +345,8 @@ function named(policies: readonly PolicyInForce[], wanted: string): Followed {
   });
 }
 
-function lags({ catalogs }: Applied): boolean {
-  return catalogs.some(({ error }) => error !== undefined);
+function laggards({ catalogs }: Pick<FullPlan, 'catalogs'>): readonly CatalogPlan[] {
+  return catalogs.filter(({ error }) => error !== undefined);
 }
 
 function short(commit: string | undefined): string {

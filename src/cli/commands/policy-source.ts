@@ -10,6 +10,7 @@ interface StatusValue {
   readonly inForce?: { commit: string; signers: string[]; since: number; appliedBy: string };
   readonly seen?: { commit: string; at: number };
   readonly rolledBack: boolean;
+  readonly lagging: { catalog: string; why: string }[];
   readonly refusal?: { commit?: string; since: number; message: string; detail?: string; hint?: string };
 }
 
@@ -56,12 +57,17 @@ function answer(value: StatusValue): Answer {
   if (seen !== undefined && seen.commit !== inForce?.commit)
     lines.push(`seen: ${seen.commit} at ${at(seen.at)}`);
   if (value.rolledBack) lines.push('rolled back by an operator: followed again when the ref moves on');
+  for (const { catalog, why } of value.lagging) lines.push(`not yet everywhere: ${catalog}: ${why}`);
   if (refusal !== undefined) {
     lines.push(`refused${refusal.commit === undefined ? '' : ` ${refusal.commit}`}: ${refusal.message}`);
     for (const line of refusal.detail?.split('\n') ?? []) lines.push(`  ${line}`);
     if (refusal.hint !== undefined) lines.push(`  do: ${refusal.hint}`);
   }
-  return { value, text: lines.join('\n'), exit: refusal === undefined ? 0 : 1 };
+  return {
+    value,
+    text: lines.join('\n'),
+    exit: refusal !== undefined ? 1 : value.lagging.length > 0 ? 3 : 0,
+  };
 }
 
 function at(time: number): string {
