@@ -28,6 +28,12 @@ const signersSchema = z
   .min(1)
   .describe('Principals of the allowed-signers file; for OpenPGP the fingerprint of the primary key.');
 
+const onSchema = z
+  .array(z.string().min(1))
+  .min(1)
+  .optional()
+  .describe('Securables that files there may speak of: no others, and no groups, attributes or tags.');
+
 const trustSchema = z
   .strictObject({
     allowedSigners: z
@@ -49,7 +55,7 @@ const trustSchema = z
       .optional()
       .describe('Trusted as it is: only what comes after must be signed. Absent: the whole history must be.'),
     delegations: z
-      .array(z.strictObject({ paths: pathsSchema, signers: signersSchema }))
+      .array(z.strictObject({ paths: pathsSchema, signers: signersSchema, on: onSchema }))
       .default([])
       .describe('The most specific that names a path says who alone may change it.'),
     approvals: z

@@ -6,7 +6,7 @@ import { type Reference, resolveReference } from '../config/reference.ts';
 import type { Environment, Settings } from '../config/settings.ts';
 import { parseWritYaml, placeInYaml, type WritYaml } from '../config/writ-yaml.ts';
 import { toWritError, WritError } from '../kernel/errors.ts';
-import type { SecurableName } from '../kernel/securable-name.ts';
+import { parseSecurableName, type SecurableName } from '../kernel/securable-name.ts';
 import { repositoryAddress } from '../policy/source/address.ts';
 import type { GitFollowing, InstanceConfig } from './parts.ts';
 
@@ -152,7 +152,16 @@ function gitOf(source: GitSource, { folder, home, env, check, secret }: GitParts
     trust:
       trust === undefined
         ? undefined
-        : { initial: trust.initial, delegations: trust.delegations, approvals: trust.approvals },
+        : {
+            initial: trust.initial,
+            delegations: trust.delegations.map(({ on, ...rest }, i) => ({
+              ...rest,
+              on: on?.map((name, j) =>
+                check([...path, 'trust', 'delegations', i, 'on', j], () => parseSecurableName(name)),
+              ),
+            })),
+            approvals: trust.approvals,
+          },
     everySeconds: source.everySeconds,
   };
 }

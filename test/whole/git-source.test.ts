@@ -18,7 +18,7 @@ const policyOf = (repository: string, trust: string, everySeconds = 3600) =>
   `policy: { source: { git: ${JSON.stringify(repository)}, everySeconds: ${everySeconds}, trust: ${trust} } }\n`;
 const trust = () => `{
   allowedSigners: ${JSON.stringify(join(origin.keys, 'allowed'))},
-  delegations: [{ paths: ["policies/shop/**"], signers: [shop@acme.test] }],
+  delegations: [{ paths: ["policies/shop/**"], signers: [shop@acme.test], on: [shop] }],
   approvals: [{ paths: ["policies/grants/**"], by: [ann@acme.test, sec@acme.test] }] }`;
 
 beforeAll(async () => {
@@ -145,6 +145,17 @@ describe('what is refused changes nothing and says so', () => {
     await refused(
       origin.commit({ as: 'shop' }),
       /shop@acme\.test may not change policies\/sample\.yaml: it belongs to the signers without a delegation/,
+    );
+  });
+
+  test('a grant on another catalog from inside a delegation', async () => {
+    origin.write(
+      'policies/shop/lake.yaml',
+      'kind: grants\ngrants: [{ on: lake, to: loaders, privileges: [SELECT] }]\n',
+    );
+    await refused(
+      origin.commit({ as: 'shop' }),
+      /policies\/shop\/lake\.yaml:2:\d+: lake is outside; this folder is delegated for shop/,
     );
   });
 

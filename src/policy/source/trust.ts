@@ -1,3 +1,4 @@
+import type { SecurableName } from '../../kernel/securable-name.ts';
 import { matchesGlob, specificity } from './glob.ts';
 
 // Whether commits may become the policy: who signed them, what they touch, who else approved. Pure.
@@ -5,6 +6,8 @@ import { matchesGlob, specificity } from './glob.ts';
 export interface Delegation {
   readonly paths: readonly string[];
   readonly signers: readonly string[];
+  /** What files there may speak of (scope.ts); absent: everything. */
+  readonly on?: readonly SecurableName[] | undefined;
 }
 
 export interface Approval {
@@ -82,7 +85,8 @@ export function mayChange(signer: string, path: string, delegations: readonly De
   return !delegations.some(({ signers }) => signers.includes(signer));
 }
 
-function mostSpecific(path: string, delegations: readonly Delegation[]): readonly Delegation[] {
+/** Several where they are equally specific; none where no delegation names the path. */
+export function mostSpecific(path: string, delegations: readonly Delegation[]): readonly Delegation[] {
   const found = delegations.flatMap((delegation) => {
     const matching = delegation.paths.filter((pattern) => matchesGlob(pattern, path));
     return matching.length === 0 ? [] : [{ delegation, rank: Math.max(...matching.map(specificity)) }];

@@ -1,6 +1,7 @@
 import { WritError } from '../../kernel/errors.ts';
 import type { PolicyFile } from '../model.ts';
 import type { Repository } from './git.ts';
+import { outOfScope } from './scope.ts';
 import { judge, type Trust } from './trust.ts';
 
 // From a commit that somebody pushed to files that may become the policy, or the reasons why not.
@@ -35,19 +36,25 @@ export async function verifyCommit(options: VerifyOptions, head: string): Promis
   const known = trust?.initial === undefined ? past : [...past, trust.initial];
   const commits = await repository.commitsSince(known, head);
   const verdict = trust === undefined ? undefined : judge(commits, trust, now);
-  if (verdict !== undefined && verdict.problems.length > 0)
-    throw new WritError('permission_denied', {
-      message: `commit ${head.slice(0, 12)} is not trusted`,
-      detail: verdict.problems.join('\n'),
-      hint: 'nothing changed; who may change what stands under `policy.source.trust` in writ.yaml',
-    });
+  if (verdict !== undefined && verdict.problems.length > 0) throw notTrusted(head, verdict.problems);
+  const files = await repository.files(head);
+  const outside = outOfScope(files, repository.settings.folder, trust?.delegations ?? []);
+  if (outside.length > 0) throw notTrusted(head, outside);
   return {
     commit: head,
     author: commits.at(-1)?.author ?? '',
     signers: verdict?.signers ?? [],
     approvers: verdict?.approvers ?? [],
-    files: await repository.files(head),
+    files,
   };
+}
+
+function notTrusted(commit: string, problems: readonly string[]): WritError {
+  return new WritError('permission_denied', {
+    message: `commit ${commit.slice(0, 12)} is not trusted`,
+    detail: problems.join('\n'),
+    hint: 'nothing changed; who may change what stands under `policy.source.trust` in writ.yaml',
+  });
 }
 
 /** Whoever can push but not sign must not be able to bring back what was in force once. */
