@@ -225,4 +225,11 @@ listen:
 store: { kind: sqlite, path: catalog.sqlite }
 audit: { folder: audit, redactLiterals: true }
 policy: { source: policies }
+# Or a git repository whose commits must be signed (docs/serve.md):
+# policy:
+#   source:
+#     git: git@git.example.com:platform/policies.git
+#     ref: main
+#     folder: policies
+#     trust: { allowedSigners: allowed_signers }
 `;

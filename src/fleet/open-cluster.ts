@@ -4,7 +4,7 @@ import type { Discovered } from '../catalog/model.ts';
 import { WritError } from '../kernel/errors.ts';
 import type { SecurableName } from '../kernel/securable-name.ts';
 import { type Sql, sql } from '../kernel/sql.ts';
-import type { AdminConnection, Cluster, Row } from './cluster.ts';
+import type { AdminConnection, Cluster, ClusterTls, Row } from './cluster.ts';
 import { discoverDatabase } from './discover.ts';
 import { mapPostgresError } from './postgres-errors.ts';
 
@@ -58,6 +58,7 @@ export function openCluster(settings: ClusterSettings): Cluster {
     name: settings.name,
     host: settings.host ?? target.host,
     port: settings.port ?? target.port,
+    tls: target.ssl === false ? undefined : target.ssl,
     version() {
       version ??= withAdmin(maintenance, readVersion).catch((error: unknown) => {
         version = undefined;
@@ -178,7 +179,7 @@ interface AdminTarget {
   readonly user: string;
   readonly password: string;
   readonly database: string;
-  readonly ssl: boolean | { readonly ca?: string; readonly rejectUnauthorized: boolean };
+  readonly ssl: false | ClusterTls;
 }
 
 function parseAdminUrl(text: string): AdminTarget {

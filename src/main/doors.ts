@@ -133,6 +133,10 @@ async function listenPg(options: DoorsOptions, { engine, logins, authenticator }
         open: async (principal, catalog) =>
           inForce.ensurePrincipal(principal).then(() => logins.open(principal, catalog)),
       },
+      upstreamTls: (catalog) => {
+        const cluster = currentSnapshot().catalog.catalogs.get(catalog)?.cluster;
+        return cluster === undefined ? undefined : options.clusters.get(cluster)?.tls;
+      },
       serveLake: (link, session) => serveLake({ link, session, engine, currentSnapshot, audit, clock }),
       onError: (error) => logger.error({ error: String(error) }, 'unforeseen'),
     });
