@@ -77,7 +77,6 @@ async function openRooms(config: InstanceConfig, closers: Closer[]): Promise<Omi
   await Promise.all(config.catalogs.map((catalog) => discoverCatalog(store, clusters, catalog.name)));
 
   const { first, loadFiles, follower } = await openSource(config, { store, audit, clock, logger });
-  if (follower !== undefined) closers.push(() => follower.close());
   const inForce = await openInForce({
     store,
     clusters,
@@ -121,6 +120,8 @@ async function openRooms(config: InstanceConfig, closers: Closer[]): Promise<Omi
     follower,
   });
   follower?.start(inForce);
+  // Closed first: nothing new comes into force while the doors close.
+  if (follower !== undefined) closers.push(() => follower.close());
   const differs = follower === undefined ? await policyNotice(inForce, config.policies) : undefined;
   return {
     ...ports,

@@ -1,11 +1,14 @@
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type TestRepository, testRepository } from './git-repository.ts';
 import { freshHome, type Served, type Surroundings, serve, startSurroundings } from './served.ts';
 
 // `writ serve` follows a git repository: signed commits come into force, everything else changes nothing and says so.
+
+// Each look starts several processes; a busy machine takes its time.
+vi.setConfig({ testTimeout: 180_000 });
 
 let company: Surroundings;
 let origin: TestRepository;
@@ -177,12 +180,15 @@ describe('what is refused changes nothing and says so', () => {
     await refused(origin.commit({ as: 'shop' }), /shop@acme\.test may not change policies\/sample\.yaml/);
   });
 
-  test('files that do not compile, with the place', async () => {
+  test('files that do not compile against the catalog, with the place', async () => {
     origin.write(
       'policies/broken.yaml',
       'kind: grants\ngrants: [{ on: nowhere, to: x, privileges: [SELECT] }]\n',
     );
     await refused(origin.commit({ as: 'ann' }), /broken\.yaml:2:\d+ /);
+  });
+
+  test('a file that is no YAML, with the place', async () => {
     origin.write('policies/broken.yaml', 'kind: [');
     await refused(origin.commit({ as: 'ann' }), /broken\.yaml:1:\d+ /);
   });
@@ -244,7 +250,7 @@ describe('going back', () => {
     expect((await fetchNow()).code).toBe(0);
   });
 
-  test('rollback: one step, recorded with who did it; the ref is followed again when it moves on', async () => {
+  test('rollback: one step, recorded with who did it; the ref still names what was rolled back, and is not followed', async () => {
     const before = await inForce();
     region('APAC');
     const bad = origin.commit({ as: 'ann' });
@@ -262,6 +268,12 @@ describe('going back', () => {
     });
     await fetchNow();
     expect(await inForce()).toBe(before);
+  });
+
+  test('a rollback outlasts a restart, and ends when the ref moves on', async () => {
+    const before = await inForce();
+    const bad = origin.git('rev-parse', 'HEAD');
+    expect(bad).not.toBe(before);
     await served.stop();
     served = await serve(company, home, policyOf(origin.url, trust()));
     await fetchNow();
@@ -271,6 +283,9 @@ describe('going back', () => {
     expect((await fetchNow()).code).toBe(0);
     expect(await inForce()).toBe(reverted);
     expect(await regionsOf('ana@acme.test')).toEqual(['AMER']);
+  });
+
+  test('only to what was in force, and only by who manages the metastore', async () => {
     expect(await served.writ('policy', 'rollback', 'abcdef0')).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('was never in force here'),
