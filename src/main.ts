@@ -26,6 +26,7 @@ async function main(): Promise<void> {
   await runProgram(process.argv.slice(2), context, {
     dev: async () => (await import('./main/dev.ts')).runDev(settings),
     policyTest: async (request) => (await import('./main/policy-test.ts')).runPolicyTests(request),
+    serve: async (file) => (await import('./main/serve.ts')).runServe(settings, file),
   });
 }
 

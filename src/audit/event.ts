@@ -22,6 +22,19 @@ interface Common {
   readonly message?: string;
 }
 
+/** Where a policy came from; absent: files from a folder. */
+interface Commit {
+  /** Path or URL, without credentials. */
+  readonly repository?: string;
+  readonly ref?: string;
+  readonly commit?: string;
+  /** As the commit says it: nobody has checked it. */
+  readonly author?: string;
+  /** Whose signatures were verified. */
+  readonly signers?: readonly string[];
+  readonly approvers?: readonly string[];
+}
+
 export type AuditEvent = Common &
   (
     | { readonly kind: 'log.open' | 'log.close' }
@@ -44,7 +57,12 @@ export type AuditEvent = Common &
         readonly bytes?: number;
         readonly durationMs: number;
       }
-    | { readonly kind: 'policy.plan' | 'policy.apply' | 'policy.refused'; readonly summary: string }
+    | ({
+        readonly kind: 'policy.plan' | 'policy.apply' | 'policy.refused';
+        readonly summary: string;
+      } & Commit)
+    /** A commit of the repository that the policy follows: brought into force, or refused and why. */
+    | ({ readonly kind: 'policy.source'; readonly summary: string } & Commit)
     | {
         readonly kind: 'sync.operation';
         readonly cluster: string;

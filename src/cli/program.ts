@@ -14,6 +14,8 @@ export interface InstanceCommands {
   /** Runs until it is told to stop. */
   readonly dev: () => Promise<void>;
   readonly policyTest: RunPolicyTests;
+  /** @param file a writ.yaml */
+  readonly serve: (file: string) => Promise<void>;
 }
 
 /** The whole command line. @returns when the command is done; usage errors exit 64. */
@@ -31,6 +33,11 @@ export async function runProgram(
     .command('dev')
     .description('start everything on this machine: Postgres, identity provider, lake, gateway')
     .action(instance.dev);
+  program
+    .command('serve')
+    .description('serve the clusters, catalogs and issuers that a writ.yaml names')
+    .requiredOption('-c, --config <file>', 'the writ.yaml; `writ config example` prints one to start from')
+    .action((options: { config: string }) => instance.serve(options.config));
   signInCommands(program, context);
   policyCommands(program, context, instance.policyTest);
   syncCommands(program, context);

@@ -1,6 +1,7 @@
 import { isNode, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { WritError } from '../kernel/errors.ts';
+import { policySourceSchema } from './policy-source.ts';
 import { referenceSchema } from './reference.ts';
 
 // writ.yaml: everything that is not policy. Clusters, where catalogs are, who vouches for people, where state is kept.
@@ -41,20 +42,31 @@ const issuerSchema = z.strictObject({
     .array(z.string().min(1))
     .optional()
     .describe('Only these e-mail domains are bound to names in the files.'),
+  allowLoopbackHttp: z
+    .boolean()
+    .default(false)
+    .describe('Reach it by plain http where it runs on this machine: for trials only.'),
 });
 
 const storeSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('sqlite'), path: z.string().min(1).default('catalog.sqlite') }),
+  z.strictObject({
+    kind: z.literal('sqlite'),
+    path: z.string().min(1).default('catalog.sqlite').describe('From WRIT_HOME.'),
+  }),
   z.strictObject({ kind: z.literal('postgres'), url: referenceSchema }),
 ]);
 
 const auditSchema = z.strictObject({
-  folder: z.string().min(1).default('audit'),
+  folder: z.string().min(1).default('audit').describe('From WRIT_HOME.'),
   redactLiterals: z.boolean().default(true).describe('Statement texts are recorded without their literals.'),
   segmentBytes: z.int().min(4096).default(67_108_864),
 });
 
-const tlsSchema = z.strictObject({ certificate: z.string().min(1), key: z.string().min(1) });
+const tlsSchema = z.strictObject({
+  certificate: z.string().min(1),
+  key: z.string().min(1),
+  ca: z.string().min(1).optional().describe('What clients verify the certificate with; by default itself.'),
+});
 
 const listenSchema = z.strictObject({
   http: z
@@ -77,6 +89,49 @@ const guardsSchema = z
   })
   .describe('The most that one `policy apply` does without an explicit acceptance.');
 
+interface Served {
+  readonly clusters: Readonly<Record<string, unknown>>;
+  readonly catalogs: Readonly<Record<string, z.infer<typeof catalogSchema>>>;
+  readonly issuers: readonly z.infer<typeof issuerSchema>[];
+  readonly listen: z.infer<typeof listenSchema>;
+  readonly store: z.infer<typeof storeSchema>;
+  readonly audit: z.infer<typeof auditSchema>;
+}
+
+const loopback = /^(?:localhost|127(?:\.[0-9]{1,3}){3}|\[?::1\]?)$/;
+
+/** What the shape allows and cannot be, or cannot be served yet: said here, never passed over. */
+function refusals(config: Served): { path: (string | number)[]; message: string }[] {
+  const { clusters, catalogs, issuers, listen, store, audit } = config;
+  const found: { path: (string | number)[]; message: string }[] = [];
+  const refuse = (path: (string | number)[], message: string) => found.push({ path, message });
+  for (const [name, catalog] of Object.entries(catalogs)) {
+    if (catalog.kind === 'POSTGRES' && !(catalog.cluster in clusters))
+      refuse(['catalogs', name, 'cluster'], `no cluster ${JSON.stringify(catalog.cluster)} under clusters`);
+    if (name === 'system' || name === 'metastore') refuse(['catalogs', name], `${name} is a reserved name`);
+  }
+  for (const [i, { issuer, allowLoopbackHttp }] of issuers.entries()) {
+    const { protocol, hostname } = new URL(issuer);
+    if (protocol !== 'https:' && !(protocol === 'http:' && allowLoopbackHttp && loopback.test(hostname)))
+      refuse(['issuers', i, 'issuer'], 'https only; http with allowLoopbackHttp, from loopback addresses');
+  }
+  if (!loopback.test(listen.http.host))
+    refuse(
+      ['listen', 'http', 'host'],
+      'HTTP is served on loopback only; put a proxy with TLS in front of it',
+    );
+  if (listen.postgres.tls === undefined && !loopback.test(listen.postgres.host))
+    refuse(
+      ['listen', 'postgres', 'host'],
+      'without tls only loopback is listened on; name certificate and key',
+    );
+  if (store.kind === 'postgres')
+    refuse(['store', 'kind'], 'a store in Postgres cannot be served yet; use sqlite');
+  if (!audit.redactLiterals)
+    refuse(['audit', 'redactLiterals'], 'literals are always redacted: recording them cannot be served yet');
+  return found;
+}
+
 export const writYamlSchema = z
   .strictObject({
     clusters: z.record(nameSchema, clusterSchema).default({}),
@@ -85,30 +140,11 @@ export const writYamlSchema = z
     listen: listenSchema.prefault({}),
     store: storeSchema.default({ kind: 'sqlite', path: 'catalog.sqlite' }),
     audit: auditSchema.prefault({}),
-    policy: z.strictObject({
-      source: z.string().min(1).describe('Folder of policy files.'),
-      guards: guardsSchema.optional(),
-    }),
+    policy: z.strictObject({ source: policySourceSchema, guards: guardsSchema.optional() }),
   })
   .check((context) => {
-    for (const [name, catalog] of Object.entries(context.value.catalogs)) {
-      if (catalog.kind === 'POSTGRES' && !(catalog.cluster in context.value.clusters)) {
-        context.issues.push({
-          code: 'custom',
-          input: catalog.cluster,
-          path: ['catalogs', name, 'cluster'],
-          message: `no cluster ${JSON.stringify(catalog.cluster)} under clusters`,
-        });
-      }
-      if (name === 'system' || name === 'metastore') {
-        context.issues.push({
-          code: 'custom',
-          input: name,
-          path: ['catalogs', name],
-          message: `${name} is a reserved name`,
-        });
-      }
-    }
+    for (const { path, message } of refusals(context.value))
+      context.issues.push({ code: 'custom', input: undefined, path: [...path], message });
   });
 
 export type WritYaml = z.infer<typeof writYamlSchema>;
@@ -130,7 +166,7 @@ export function parseWritYaml(text: string, file = 'writ.yaml'): WritYaml {
   const parsed = writYamlSchema.safeParse(document.toJS() ?? {});
   if (parsed.success) return parsed.data;
   throw invalid(
-    parsed.error.issues.flatMap((issue) => {
+    parsed.error.issues.flatMap(nearest).flatMap((issue) => {
       const unknown = issue.code === 'unrecognized_keys' ? issue.keys : [undefined];
       return unknown.map((key) => {
         const path = key === undefined ? issue.path : [...issue.path, key];
@@ -139,6 +175,22 @@ export function parseWritYaml(text: string, file = 'writ.yaml'): WritYaml {
       });
     }),
   );
+}
+
+/** `file:line:column` of what a path leads to, for what is found wrong after parsing. */
+export function placeInYaml(text: string, file: string, path: readonly (string | number)[]): string {
+  const lines = new LineCounter();
+  const { line, col } = lines.linePos(offsetOf(parseDocument(text, { lineCounter: lines }), path));
+  return `${file}:${Math.max(line, 1)}:${Math.max(col, 1)}`;
+}
+
+/** Of a choice, what is wrong with the one that was meant: whose outer shape fits. */
+function nearest(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
+  if (issue.code !== 'invalid_union') return [issue];
+  const meant = issue.errors.find(
+    (errors) => !errors.some(({ code, path }) => path.length === 0 && /^invalid_(?:type|value)$/.test(code)),
+  );
+  return meant?.flatMap((inner) => nearest({ ...inner, path: [...issue.path, ...inner.path] })) ?? [issue];
 }
 
 /** JSON Schema of writ.yaml, for editors. */
@@ -181,4 +233,11 @@ listen:
 store: { kind: sqlite, path: catalog.sqlite }
 audit: { folder: audit, redactLiterals: true }
 policy: { source: policies }
+# Or a git repository whose commits must be signed (docs/serve.md):
+# policy:
+#   source:
+#     git: git@git.example.com:platform/policies.git
+#     ref: main
+#     folder: policies
+#     trust: { allowedSigners: allowed_signers }
 `;

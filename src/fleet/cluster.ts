@@ -13,11 +13,18 @@ export interface AdminConnection {
   readonly notices: readonly { readonly code: string; readonly message: string }[];
 }
 
+export interface ClusterTls {
+  readonly ca?: string;
+  readonly rejectUnauthorized: boolean;
+}
+
 /** One Postgres cluster that Writ reaches with an administrative login of its own. */
 export interface Cluster {
   readonly name: string;
   readonly host: string;
   readonly port: number;
+  /** How sessions of others are encrypted too: as `sslmode` of the administrative login says; absent: not. */
+  readonly tls?: ClusterTls | undefined;
   /** server_version_num; known once connected. */
   version(): Promise<number>;
   /** Runs `work` on one admin connection to a database; search_path is pg_catalog, timeouts are set. @throws unreachable */

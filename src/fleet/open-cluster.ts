@@ -4,7 +4,7 @@ import type { Discovered } from '../catalog/model.ts';
 import { WritError } from '../kernel/errors.ts';
 import type { SecurableName } from '../kernel/securable-name.ts';
 import { type Sql, sql } from '../kernel/sql.ts';
-import type { AdminConnection, Cluster, Row } from './cluster.ts';
+import type { AdminConnection, Cluster, ClusterTls, Row } from './cluster.ts';
 import { discoverDatabase } from './discover.ts';
 import { mapPostgresError } from './postgres-errors.ts';
 
@@ -12,6 +12,9 @@ export interface ClusterSettings {
   readonly name: string;
   /** `postgres://user:password@host:port/maintenance-database?sslmode=…`; the database is used for `databases()`. */
   readonly adminUrl: string;
+  /** Where sessions of others connect to, when not where the administrative login does. */
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
   /** Ends an admin statement (ms, 60,000). */
   readonly statementTimeoutMs?: number;
   /** Longest wait for a lock (ms, 2,000); work that must not queue others sets a shorter one with SET LOCAL. */
@@ -53,8 +56,9 @@ export function openCluster(settings: ClusterSettings): Cluster {
   const maintenance = target.database;
   const cluster: Cluster = {
     name: settings.name,
-    host: target.host,
-    port: target.port,
+    host: settings.host ?? target.host,
+    port: settings.port ?? target.port,
+    tls: target.ssl === false ? undefined : target.ssl,
     version() {
       version ??= withAdmin(maintenance, readVersion).catch((error: unknown) => {
         version = undefined;
@@ -175,7 +179,7 @@ interface AdminTarget {
   readonly user: string;
   readonly password: string;
   readonly database: string;
-  readonly ssl: boolean | { readonly ca?: string; readonly rejectUnauthorized: boolean };
+  readonly ssl: false | ClusterTls;
 }
 
 function parseAdminUrl(text: string): AdminTarget {

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { CatalogInfo } from '../catalog/model.ts';
 import { type Endpoints, endpointsFile } from '../client/endpoints.ts';
@@ -10,12 +10,9 @@ import type { SecurableName } from '../kernel/securable-name.ts';
 import { formatFinding } from '../policy/findings.ts';
 import { loadPolicyFiles } from '../policy/load.ts';
 import type { Instance } from './instance.ts';
+import { lastWord, stopSignal, writeEndpoints } from './running.ts';
 
 // `writ dev`: the embedded environment on the left, the instance on the right, and what to paste.
-
-/** After the last word, how long a handle may keep the process. */
-const lingerMs = 1_000;
-const parentEveryMs = 500;
 
 /** Runs until SIGTERM or SIGINT. @throws WritError when something cannot start; all that was started is stopped again. */
 export async function runDev(settings: Settings): Promise<void> {
@@ -41,35 +38,9 @@ export async function runDev(settings: Settings): Promise<void> {
       await instance?.close();
     } finally {
       await environment.stop();
-      process.stdout.write('stopped\n');
-      // Whatever still holds the event loop holds nothing that matters any more.
-      setTimeout(() => process.exit(), lingerMs).unref();
+      lastWord();
     }
   }
-}
-
-/** Settles at the first signal to stop. The terminal may be gone by then: what cannot be printed is not missed. */
-function stopSignal(launchedByNpm: boolean): Promise<void> {
-  return new Promise<void>((resolve) => {
-    const stop = () => {
-      process.stdout.write('stopping\n');
-      resolve();
-    };
-    process.stdout.on('error', () => undefined);
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, stop);
-    if (launchedByNpm) watchParent(stop);
-  });
-}
-
-/** `npm start` that is killed cannot pass its signal on: nobody would be left to stop us. */
-function watchParent(stop: () => void): void {
-  const parent = process.ppid;
-  const timer = setInterval(() => {
-    if (process.ppid === parent) return;
-    clearInterval(timer);
-    stop();
-  }, parentEveryMs);
-  timer.unref();
 }
 
 /**
@@ -154,13 +125,6 @@ function inDatabase(url: string, database: string): string {
   const moved = new URL(url);
   moved.pathname = `/${encodeURIComponent(database)}`;
   return moved.href;
-}
-
-/** Written last and at once: whoever finds it finds a running instance. */
-function writeEndpoints(home: string, endpoints: Endpoints): void {
-  const file = endpointsFile(home);
-  writeFileSync(`${file}.new`, `${JSON.stringify(endpoints, null, 2)}\n`, { mode: 0o600 });
-  renameSync(`${file}.new`, file);
 }
 
 interface WelcomeFacts {

@@ -35,9 +35,11 @@ import {
   hardenCatalog,
   openPaths,
 } from '../rolesync/doctor-routes.ts';
-import type { InForce } from '../rolesync/in-force.ts';
+import type { Follower } from '../rolesync/follow.ts';
+import type { ApplyRequest, InForce } from '../rolesync/in-force.ts';
 import { openPast } from '../rolesync/past.ts';
 import { policyRoutes } from '../rolesync/policy-routes.ts';
+import { sourceRoutes } from '../rolesync/source-routes.ts';
 import { syncRoutes } from '../rolesync/sync-routes.ts';
 import type { Closer, InstanceConfig } from './parts.ts';
 import { keepWatch } from './watch.ts';
@@ -58,6 +60,9 @@ export interface DoorsOptions {
   readonly operatorToken: string;
   readonly decisionToken: string;
   readonly discover: (catalog: SecurableName) => Promise<boolean>;
+  /** What the first start applies. */
+  readonly first: ApplyRequest;
+  readonly follower: Follower | undefined;
 }
 
 const systemActor = { principal: 'operator' as PrincipalName, credential: 'start' };
@@ -107,7 +112,7 @@ function authenticatorOf({ config, store, clock, audit, inForce, operatorToken }
     snapshot: () => inForce.current(),
     onClaims: (principal, groups, issuedAt) => inForce.claimGroups(principal, groups, issuedAt),
     operatorToken,
-    allowLoopbackHttp: config.allowPlaintextLoopback,
+    allowLoopbackHttp: config.allowLoopbackHttp ?? config.allowPlaintextLoopback,
   });
 }
 
@@ -123,7 +128,7 @@ async function listenPg(options: DoorsOptions, { engine, logins, authenticator }
   const currentSnapshot = () => inForce.current();
   try {
     return await openPgDoor({
-      host: '127.0.0.1',
+      host: config.pgHost ?? '127.0.0.1',
       port: config.pgPort,
       tls: { key: config.tls.key, cert: config.tls.certificate },
       allowPlaintextLoopback: config.allowPlaintextLoopback,
@@ -135,6 +140,10 @@ async function listenPg(options: DoorsOptions, { engine, logins, authenticator }
       logins: {
         open: async (principal, catalog) =>
           inForce.ensurePrincipal(principal).then(() => logins.open(principal, catalog)),
+      },
+      upstreamTls: (catalog) => {
+        const cluster = currentSnapshot().catalog.catalogs.get(catalog)?.cluster;
+        return cluster === undefined ? undefined : options.clusters.get(cluster)?.tls;
       },
       serveLake: (link, session) => serveLake({ link, session, engine, currentSnapshot, audit, clock }),
       onError: (error) => logger.error({ error: String(error) }, 'unforeseen'),
@@ -152,12 +161,12 @@ async function listenPg(options: DoorsOptions, { engine, logins, authenticator }
  * killed half-way was not the first; a cluster that was let go (`sync uninstall`) stays so.
  */
 async function firstApply(
-  { config, inForce, audit }: DoorsOptions,
+  { config, inForce, audit, first }: DoorsOptions,
   doctors: DoctorRouteOptions,
 ): Promise<void> {
   const done = join(config.home, 'applied');
   if (!inForce.first && existsSync(done)) return;
-  const applied = await inForce.apply(systemActor);
+  const applied = await inForce.apply(systemActor, first);
   const failed = applied.catalogs.find((each) => each.error !== undefined);
   if (failed?.error !== undefined) throw failed.error;
   const catalogs = [...inForce.current().catalog.catalogs.values()].filter(
@@ -241,7 +250,13 @@ function allRoutes(parts: RouteParts): readonly Route[] {
     }));
   return [
     ...healthRoutes({ audit, currentSnapshot, sessions: () => door.sessions.size }),
-    ...policyRoutes({ inForce, past: openPast({ store, clock }), sessionsEnded: parts.ended }),
+    ...policyRoutes({
+      inForce,
+      past: openPast({ store, clock }),
+      sessionsEnded: parts.ended,
+      follows: follows(parts.follower),
+    }),
+    ...sourceRoutes(parts.follower),
     ...syncRoutes({ inForce, clusters, audit, discover, onUninstall: (catalogs) => letGo(parts, catalogs) }),
     ...doctorRoutes(doctors),
     ...discoverRoutes({ inForce, discover }),
@@ -258,6 +273,11 @@ function allRoutes(parts: RouteParts): readonly Route[] {
       now: () => clock.now(),
     }),
   ];
+}
+
+function follows(follower: Follower | undefined): string | undefined {
+  const settings = follower?.repository.settings;
+  return settings === undefined ? undefined : `${settings.address.shown} ${settings.ref}`;
 }
 
 function credentialParts(parts: RouteParts): CredentialRouteOptions {

@@ -21,6 +21,7 @@ import { type InForce, openInForce } from '../rolesync/in-force.ts';
 import { openLastGoodCatalog } from '../rolesync/last-good-catalog.ts';
 import { openDoors } from './doors.ts';
 import type { Closer, InstanceConfig } from './parts.ts';
+import { openSource } from './source.ts';
 
 // Opens the rooms from left to right and closes them in reverse. Nothing here decides anything.
 
@@ -61,16 +62,21 @@ async function closeAll(closers: readonly Closer[]): Promise<void> {
 async function openRooms(config: InstanceConfig, closers: Closer[]): Promise<Omit<Instance, 'close'>> {
   const clock = systemClock;
   const logger = openLogger(config);
-  const audit = openAuditLog({ folder: join(config.home, 'audit'), writer: 'gateway', clock });
+  const audit = openAuditLog({
+    folder: join(config.home, 'audit'),
+    ...config.audit,
+    writer: 'gateway',
+    clock,
+  });
   closers.push(() => audit.close());
   const store = openStore(config, closers);
   const clusters = new Map(
-    config.clusters.map(({ name, adminUrl }) => [name, openCluster({ name, adminUrl })] as const),
+    config.clusters.map(({ labels: _, ...cluster }) => [cluster.name, openCluster(cluster)] as const),
   );
   for (const cluster of clusters.values()) closers.push(() => cluster.close());
   await Promise.all(config.catalogs.map((catalog) => discoverCatalog(store, clusters, catalog.name)));
 
-  const loadFiles = () => loadPolicyFiles(config.policies);
+  const { first, loadFiles, follower } = await openSource(config, { store, audit, clock, logger });
   const inForce = await openInForce({
     store,
     clusters,
@@ -78,6 +84,7 @@ async function openRooms(config: InstanceConfig, closers: Closer[]): Promise<Omi
     clock,
     loadFiles,
     guards: config.guards,
+    labels: new Map(config.clusters.map(({ name, labels = {} }) => [name, new Map(Object.entries(labels))])),
     lastGood: openLastGoodCatalog(join(config.home, 'last-good-catalog.json')),
   });
   closers.push(() => inForce.close());
@@ -111,10 +118,16 @@ async function openRooms(config: InstanceConfig, closers: Closer[]): Promise<Omi
     operatorToken: operatorToken(config.home),
     decisionToken: decisionToken(config.home),
     discover: (name) => discoverCatalog(store, clusters, name),
+    first,
+    follower,
   });
+  follower?.start(inForce);
+  // Closed first: nothing new comes into force while the doors close.
+  if (follower !== undefined) closers.push(() => follower.close());
+  const differs = follower === undefined ? await policyNotice(inForce, config.policies) : undefined;
   return {
     ...ports,
-    policyNotice: unfitNotice(inForce.unfit) ?? (await policyNotice(inForce, config.policies)),
+    policyNotice: unfitNotice(inForce.unfit) ?? differs,
   };
 }
 
@@ -124,8 +137,9 @@ function openLogger({ home, logLevel }: InstanceConfig): Logger {
 }
 
 /** With the issuers and catalogs of the configuration in it. */
-function openStore({ home, issuers, catalogs }: InstanceConfig, closers: Closer[]): CatalogStore {
-  const store = openSqliteStore({ file: join(home, 'catalog.db') });
+function openStore(config: InstanceConfig, closers: Closer[]): CatalogStore {
+  const { home, issuers, catalogs, storeFile = join(home, 'catalog.db') } = config;
+  const store = openSqliteStore({ file: storeFile });
   closers.push(() => store.close());
   for (const { issuer, formerly = [] } of issuers)
     for (const from of formerly) store.moveIssuer(from, issuer);

@@ -82,7 +82,7 @@ export function guardWidened(
   refuse(
     accepted === undefined ? `${what}, the limit is ${limit}` : `${what}, accepted were ${accepted}`,
     `${examples.join('; ')}${more}`,
-    `look at the plan; if all of it is meant: \`writ policy apply --accept widened=${number}\``,
+    `look at the plan; if all of it is meant, add \`--accept widened=${number}\` to \`policy apply\` (to \`policy fetch\` where a repository is followed)`,
   );
 }
 

@@ -204,7 +204,7 @@ class OneInForce implements InForce {
       if (guarded?.error !== undefined) throw guarded.error;
       guardWidened(planned.policy.widened, accept, limitsOf(this.limits).maxWidened);
       // On record and kept before it is acted on: a restart in the middle goes on from the new policy.
-      this.recordApply(actor, next.id, planned.policy.summary);
+      this.recordApply(actor, next.id, planned.policy.summary, source);
       const at = this.options.clock.now();
       this.options.store.putPolicy({
         snapshot: next.id,
@@ -300,9 +300,11 @@ class OneInForce implements InForce {
   }
 
   /** @throws record_not_writable, and nothing changes */
-  private recordApply({ principal, credential }: Actor, policyVersion: string, summary: string): void {
+  private recordApply(actor: Actor, policyVersion: string, summary: string, source?: PolicySource): void {
     const { audit } = this.options;
-    audit.append({ kind: 'policy.apply', principal, credential, decision: 'allow', policyVersion, summary });
+    const { principal, credential } = actor;
+    const what = { decision: 'allow', policyVersion, summary, ...source } as const;
+    audit.append({ kind: 'policy.apply', principal, credential, ...what });
     audit.flush();
   }
 

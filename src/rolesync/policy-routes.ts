@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { WritError } from '../kernel/errors.ts';
 import { type Route, route } from '../kernel/route.ts';
 import { metastore } from '../kernel/securable-name.ts';
 import type { CatalogPlan, FullPlan, InForce } from './in-force.ts';
@@ -9,7 +10,8 @@ import { policyQuestionRoutes } from './policy-question-routes.ts';
 
 const manageMetastore = { kind: 'privilege', privilege: 'MANAGE', on: () => metastore } as const;
 const files = z.array(z.object({ path: z.string(), text: z.string() })).optional();
-const accept = z
+/** Acceptance in a body. */
+export const accept = z
   .strictObject({ widened: z.int().min(0).optional() })
   .optional()
   .describe('What a guard would refuse, in exactly the number that was seen.');
@@ -20,9 +22,16 @@ export interface PolicyRouteOptions {
   readonly past: Past;
   /** Sessions that ended because of the last change. */
   readonly sessionsEnded: () => number;
+  /** Repository and ref that the policy follows: then nobody applies by hand. */
+  readonly follows?: string | undefined;
 }
 
-export function policyRoutes({ inForce, past, sessionsEnded }: PolicyRouteOptions): readonly Route[] {
+export function policyRoutes({
+  inForce,
+  past,
+  sessionsEnded,
+  follows,
+}: PolicyRouteOptions): readonly Route[] {
   return [
     route({
       method: 'post',
@@ -50,6 +59,7 @@ export function policyRoutes({ inForce, past, sessionsEnded }: PolicyRouteOption
       output: anything,
       requires: manageMetastore,
       run: async (input, caller) => {
+        if (follows !== undefined) throw byCommitOnly(follows);
         const before = sessionsEnded();
         const applied = await inForce.apply(caller, input);
         return {
@@ -61,6 +71,14 @@ export function policyRoutes({ inForce, past, sessionsEnded }: PolicyRouteOption
     }),
     ...policyQuestionRoutes(inForce, past),
   ];
+}
+
+function byCommitOnly(follows: string): WritError {
+  return new WritError('conflict', {
+    message: `the policy follows ${follows}`,
+    detail: 'what is applied by hand would be in no commit',
+    hint: 'commit there, then `writ policy fetch`; `writ policy rollback` goes back',
+  });
 }
 
 function planValue(plan: FullPlan): object {

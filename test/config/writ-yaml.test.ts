@@ -66,6 +66,71 @@ describe('writ.yaml', () => {
     expect(errorsOf(policy.replace('maxWidened', 'allowEmpty'))).toContain('allowEmpty: unknown key');
   });
 
+  const following = (source: string) =>
+    errorsOf(`issuers: [{ issuer: "https://login.example.com" }]\npolicy: { source: ${source} }\n`);
+  it.each([
+    '{ git: /srv/policies.git, trust: none }',
+    '{ git: { env: POLICIES }, ref: refs/tags/in-force, folder: ., trust: { gpgHome: keys } }',
+    '{ git: x, ref: team/shop-2.0_b, folder: a/b c, trust: { allowedSigners: f } }',
+  ])('reads a repository to follow: %s', (source) => {
+    expect(following(source)).toBe('no error');
+  });
+
+  it.each([
+    ['{ git: x }', 'writ.yaml:2:19: policy.source.trust: say whose signatures count'],
+    ['{ git: x, trust: {} }', 'policy.source.trust: name allowedSigners'],
+    ['{ git: x, trust: some }', 'policy.source.trust: '],
+    [
+      '{ git: x, trust: { allowedSigners: f, initial: main } }',
+      'policy.source.trust.initial: a full commit id',
+    ],
+    [
+      '{ git: x, trust: { allowedSigners: f, delegations: [{ paths: [a, a], signers: [b] }] } }',
+      'delegated twice',
+    ],
+    ['{ git: x, trust: { allowedSigners: f, approvals: [{ paths: ["../a"], by: [b] }] } }', 'a path pattern'],
+    ['{ git: x, trust: none, refs: main }', 'policy.source.refs: unknown key'],
+    ...[
+      '--upload-pack=x',
+      'a..b',
+      'a b',
+      'a:b',
+      'main.lock',
+      '/main',
+      'main/',
+      'HEAD^',
+      'a@{1}',
+      '+main',
+      '',
+    ].map((ref) => [
+      `{ git: x, trust: none, ref: ${JSON.stringify(ref)} }`,
+      'policy.source.ref: the name of a branch',
+    ]),
+    ...['../x', '/etc', 'a/../b', ':(top)', '-x', 'a//b', 'a/./b'].map((folder) => [
+      `{ git: x, trust: none, folder: ${JSON.stringify(folder)} }`,
+      'policy.source.folder: a folder inside',
+    ]),
+  ])('refuses to follow %s', (source, why) => {
+    expect(following(source ?? '')).toContain(why);
+  });
+
+  it.each([
+    ['store: { kind: postgres, url: x }', 'store.kind: a store in Postgres cannot be served yet'],
+    ['audit: { redactLiterals: false }', 'audit.redactLiterals: literals are always redacted'],
+    ['listen: { http: { host: 0.0.0.0 } }', 'listen.http.host: HTTP is served on loopback only'],
+    ['listen: { postgres: { host: 0.0.0.0 } }', 'listen.postgres.host: without tls only loopback'],
+  ])('refuses what cannot be served, with the reason: %s', (line, why) => {
+    expect(errorsOf(`${least}${line}\n`)).toContain(why);
+  });
+
+  it('refuses an issuer by http, but for loopback when it is said', () => {
+    const issuer = (url: string, more = '') =>
+      errorsOf(`issuers: [{ issuer: "${url}"${more} }]\npolicy: { source: p }\n`);
+    expect(issuer('http://login.example.com', ', allowLoopbackHttp: true')).toContain('https only');
+    expect(issuer('http://127.0.0.1:8081')).toContain('https only');
+    expect(issuer('http://127.0.0.1:8081', ', allowLoopbackHttp: true')).toBe('no error');
+  });
+
   it('prints a JSON Schema', () => {
     expect(writYamlJsonSchema()).toMatchObject({ type: 'object', required: ['issuers', 'policy'] });
   });

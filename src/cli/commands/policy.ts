@@ -5,9 +5,11 @@ import { WritError } from '../../kernel/errors.ts';
 import type { PolicyFile } from '../../policy/model.ts';
 import { action, type CliContext, type Connection, clientCommand } from '../context.ts';
 import { type Answer, plural } from '../output.ts';
+import { type AcceptOptions, acceptOf, withAccept } from './policy-accept.ts';
 import { type FolderOptions, filesOf, policyFileCommands, withFolder } from './policy-files.ts';
 import { policyLintCommand } from './policy-lint.ts';
 import { policyQuestionCommands } from './policy-questions.ts';
+import { policySourceCommands } from './policy-source.ts';
 import { policyTestCommand, type RunPolicyTests } from './policy-test.ts';
 
 export interface PlanValue {
@@ -41,9 +43,7 @@ interface PlanOptions extends FolderOptions {
   readonly out?: string;
 }
 
-interface ApplyOptions extends FolderOptions {
-  readonly accept?: string;
-}
+type ApplyOptions = FolderOptions & AcceptOptions;
 
 /** Everything under `writ policy`. */
 export function policyCommands(program: Command, context: CliContext, runTests: RunPolicyTests): void {
@@ -55,6 +55,7 @@ export function policyCommands(program: Command, context: CliContext, runTests: 
   policyTestCommand(policy, context, runTests);
   policyChangeCommands(policy, context);
   policyQuestionCommands(policy, context);
+  policySourceCommands(policy, context);
 }
 
 /** plan, apply. */
@@ -64,12 +65,9 @@ function policyChangeCommands(policy: Command, context: CliContext): void {
   )
     .option('--out <file>', 'save the plan for `policy apply FILE`')
     .action(action<[], PlanOptions>(context, plan));
-  withFolder(clientCommand(policy, 'apply [plan]', 'bring the policy into force'))
-    .option(
-      '--accept <what=number>',
-      'do it although a guard refuses it: widened=41, the number that it named',
-    )
-    .action(action<[string | undefined], ApplyOptions>(context, apply));
+  withAccept(withFolder(clientCommand(policy, 'apply [plan]', 'bring the policy into force'))).action(
+    action<[string | undefined], ApplyOptions>(context, apply),
+  );
 }
 
 async function plan({ api }: Connection, options: PlanOptions): Promise<Answer> {
@@ -86,7 +84,7 @@ function exitOfPlan({ pending, clusters }: PlanValue): 0 | 1 | 2 {
 
 async function apply({ api }: Connection, options: ApplyOptions, saved: string | undefined): Promise<Answer> {
   const policy = saved === undefined ? await filesOf(options) : readPlan(saved);
-  const body = { ...policy, ...(options.accept === undefined ? {} : { accept: readAccept(options.accept) }) };
+  const body = { ...policy, ...acceptOf(options) };
   const value = await api.call<PlanValue & { sessionsEnded: number; partial: boolean }>(
     'POST',
     '/api/v1/policy/apply',
@@ -99,15 +97,6 @@ async function apply({ api }: Connection, options: ApplyOptions, saved: string |
       `${cluster.cluster}/${cluster.catalog}: ${cluster.error ?? plural(cluster.operations.length, 'operation')}`,
     );
   return { value, text: lines.join('\n'), exit: failed.length > 0 ? 3 : 0 };
-}
-
-function readAccept(text: string): object {
-  const [, number] = /^widened=(\d{1,9})$/.exec(text) ?? [];
-  if (number !== undefined) return { widened: Number(number) };
-  throw new WritError('invalid_argument', {
-    message: `--accept is ${JSON.stringify(text)}, expected widened=NUMBER`,
-    hint: 'the guard that refused names the number',
-  });
 }
 
 /** Words of access first, then what is not enforced and why, then the SQL beneath. */

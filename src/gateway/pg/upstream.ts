@@ -14,7 +14,10 @@ import { formatSearchPath, forwardedSettings } from './settings.ts';
 // allow-list; nothing of the client's packet is copied.
 
 /** The server's certificate is verified against `ca` (or the system's) and `servername`. */
-export type UpstreamTls = SecureContextOptions & { readonly servername?: string };
+export type UpstreamTls = SecureContextOptions & {
+  readonly servername?: string;
+  readonly rejectUnauthorized?: boolean;
+};
 
 export interface UpstreamOptions {
   readonly login: UpstreamLogin;

@@ -40,6 +40,12 @@ select
   b.method as method,
   b.path as path,
   b.status as status,
+  b.repository as repository,
+  b.ref as ref,
+  b."commit" as "commit",
+  b.author as author,
+  b.signers as signers,
+  b.approvers as approvers,
   b.seq as seq
 from event as b
 left join ending as e on b.kind = 'statement.begin' and e.statementId = b.statementId

@@ -9,7 +9,8 @@ select unnest(
       "tables":["VARCHAR"],"columns":["VARCHAR"],"rows":"BIGINT","bytes":"BIGINT","summary":"VARCHAR",
       "cluster":"VARCHAR","severity":"VARCHAR","credentialId":"VARCHAR","direct":"BOOLEAN","expiresAt":"DOUBLE",
       "purpose":"VARCHAR","ticket":"VARCHAR","issuer":"VARCHAR","subject":"VARCHAR","method":"VARCHAR",
-      "path":"VARCHAR","status":"INTEGER"}'
+      "path":"VARCHAR","status":"INTEGER","repository":"VARCHAR","ref":"VARCHAR","commit":"VARCHAR",
+      "author":"VARCHAR","signers":["VARCHAR"],"approvers":["VARCHAR"]}'
   )
 ),
 seq,

@@ -4,7 +4,8 @@ select
   kind as kind,
   principal as principal,
   policyVersion as policy_version,
+  "commit" as "commit",
   summary as summary,
   message as message
 from ({events})
-where kind in ('policy.plan', 'policy.apply', 'policy.refused')
+where kind in ('policy.plan', 'policy.apply', 'policy.refused', 'policy.source')
