@@ -1,11 +1,14 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { samplePolicies } from '../src/config/settings.ts';
 import { parseWritYaml } from '../src/config/writ-yaml.ts';
 import { compileFiles } from '../src/policy/compile.ts';
+import { loadPolicyFiles } from '../src/policy/load.ts';
 import { sampleCatalog } from './policy/fixture.ts';
 
-// Every YAML example of the documentation is compiled. The policy documents of one page are one policy; a block
-// ```yaml error=RULE joins it and must be refused by that rule. Commands are run by the README check and test/whole/docs.test.ts.
+// Every YAML example of the documentation is compiled. The policy documents of one page are one policy, with the sample
+// company's where the page declares no principals of its own; a block ```yaml error=RULE joins it and must be refused by that
+// rule. A piece of a writ.yaml is completed by an issuer. Commands are run by the README check and test/whole/docs.test.ts.
 
 interface Block {
   readonly page: string;
@@ -36,8 +39,11 @@ const blocks = pages.flatMap(blocksOf);
 const isPolicy = (block: Block) => /^kind:/m.test(block.text);
 
 const fileOf = ({ page, line, text }: Block) => ({ path: `${page}:${line}`, text });
+const sample = await loadPolicyFiles(samplePolicies);
 const errorsOf = async (list: readonly Block[]) => {
-  const { findings } = await compileFiles(list.map(fileOf), sampleCatalog(), [], Date.UTC(2026, 10, 1));
+  const base = list.some(({ text }) => /^kind: principals$/m.test(text)) ? [] : sample;
+  const files = [...base, ...list.map(fileOf)];
+  const { findings } = await compileFiles(files, sampleCatalog(), [], Date.UTC(2026, 10, 1));
   return findings.filter((finding) => finding.severity === 'error');
 };
 
@@ -60,6 +66,9 @@ describe.each(pages.filter((page) => blocks.some((block) => block.page === page 
 describe('writ.yaml', () => {
   const files = blocks.filter((block) => !isPolicy(block));
   test.each(files.map((block) => [`${block.page}:${block.line}`, block.text]))('%s', (place, text) => {
-    expect(() => parseWritYaml(text, place)).not.toThrow();
+    const whole = /^issuers:/m.test(text)
+      ? text
+      : `${text}issuers: [{ issuer: "https://login.example.com" }]\n`;
+    expect(() => parseWritYaml(whole, place)).not.toThrow();
   });
 });

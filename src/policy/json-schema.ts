@@ -134,7 +134,7 @@ const tagInvariant = z
     forall: z
       .strictObject({
         tag: name.describe('a tag'),
-        value: oneOrMany(scalar).optional().describe('values of it; absent: any'),
+        value: oneOrMany(scalar).optional().describe('values of it; absent: whatever the value'),
       })
       .describe('what carries this tag'),
     unmaskedOnlyFor: principals.optional().describe('nobody else sees these columns unmasked'),

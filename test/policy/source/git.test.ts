@@ -162,7 +162,12 @@ describe('what a commit itself changes', () => {
     const tampered = origin.git('rev-parse', 'HEAD');
     origin.push('--force');
     const seen = await changes(repository);
-    expect(seen[first]).toEqual(['policies/a.yaml', 'policies/b.yaml', 'policies/sample.yaml']);
+    expect(seen[first]).toEqual([
+      'policies/a.yaml',
+      'policies/b.yaml',
+      'policies/sample.yaml',
+      'policies/tests.yaml',
+    ]);
     expect(seen[narrowed]).toEqual(['policies/a.yaml']);
     expect(seen[tampered]).toEqual(['policies/a.yaml']);
     origin.git('reset', '-q', '--hard', clean);
@@ -229,7 +234,7 @@ describe('a hostile repository', () => {
     );
     const repository = mirror({}, { env: { ...process.env, HOME: home, GIT_DIR: '/nowhere' } });
     const head = await repository.fetch();
-    expect((await repository.files(head)).map(({ path }) => path)).toEqual(['sample.yaml']);
+    expect((await repository.files(head)).map(({ path }) => path)).toEqual(['sample.yaml', 'tests.yaml']);
     await repository.commitsSince([], head);
     expect(existsSync(ran) || existsSync(`${ran}-hook`)).toBe(false);
   });
