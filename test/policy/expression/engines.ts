@@ -243,7 +243,7 @@ export function canonical(dotted: string | null, type: ExpressionType): string |
   if (type === 'numeric') return text.includes('.') ? text.replace(/\.?0+$/, '') : text;
   if (type !== 'date' && type !== 'timestamp' && type !== 'timestamptz') return text;
   const [, year, day, time, fraction = ''] =
-    /^(\d{4,})(-\d\d-\d\d)(?: \(BC\))?(?: (\d\d:\d\d:\d\d)(?:\.(\d+))?)?/.exec(text) ?? [];
+    /^([+-]?\d{4,})(-\d\d-\d\d)(?: \(BC\))?(?: (\d\d:\d\d:\d\d)(?:\.(\d+))?)?/.exec(text) ?? [];
   if (year === undefined) return text;
   const astronomical = text.includes('BC') ? 1 - Number(year) : Number(year);
   const iso = new Date(new Date(0).setUTCFullYear(astronomical, 0, 1)).toISOString().slice(0, -20);
