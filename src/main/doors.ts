@@ -65,6 +65,8 @@ export interface DoorsOptions {
   readonly follower: Follower | undefined;
 }
 
+const idleConnectionMs = 75_000;
+
 const systemActor = { principal: 'operator' as PrincipalName, credential: 'start' };
 
 export async function openDoors(options: DoorsOptions): Promise<{ httpPort: number; pgPort: number }> {
@@ -332,6 +334,8 @@ function listenHttp(app: ReturnType<typeof mount>, { config, closers }: DoorsOpt
       );
       resolve(info.port);
     });
+    // Longer than clients and proxies keep an idle connection: who sends on one must not find it just closed.
+    if ('keepAliveTimeout' in server) server.keepAliveTimeout = idleConnectionMs;
     server.once('error', (error) => reject(portError(error, config.httpPort, 'WRIT_HTTP_PORT')));
   });
 }
