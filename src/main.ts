@@ -16,7 +16,7 @@ async function main(): Promise<void> {
   const context: CliContext = {
     home: settings.home,
     server: settings.server,
-    policies: settings.policies,
+    policies: settings.policiesHere,
     print: (text) => process.stdout.write(text === '' ? '' : `${text}\n`),
     printError: (text) => process.stderr.write(`${text}\n`),
     exit: (code) => {

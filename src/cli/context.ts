@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { type Api, openApi } from '../client/api.ts';
 import { fetchDevToken } from '../client/dev-token.ts';
 import { type Endpoints, readEndpoints, readOperatorToken } from '../client/endpoints.ts';
-import { WritError } from '../kernel/errors.ts';
+import { toWritError, WritError } from '../kernel/errors.ts';
 import { type Answer, errorValue, exitOf, formatError } from './output.ts';
 
 /** What every command gets: where the instance is, who acts, how to print. */
@@ -104,10 +104,10 @@ export function action<Args extends readonly unknown[], Options extends object>(
       context.print(options.json === true ? JSON.stringify(answer.value, null, 2) : answer.text);
       context.exit(answer.exit ?? 0);
     } catch (thrown) {
-      if (!(thrown instanceof WritError)) throw thrown;
-      if (options.json === true) context.print(JSON.stringify(errorValue(thrown), null, 2));
-      else context.printError(formatError(thrown));
-      context.exit(exitOf(thrown.code));
+      const error = toWritError(thrown);
+      if (options.json === true) context.print(JSON.stringify(errorValue(error), null, 2));
+      else context.printError(formatError(error));
+      context.exit(exitOf(error.code));
     }
   };
 }

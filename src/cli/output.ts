@@ -35,10 +35,10 @@ function formatCell(value: unknown): string {
   }
 }
 
-/** What, why, what to do: one line each, nothing that is not there. */
+/** What, why, what to do: one line each (a why of several is aligned), nothing that is not there. */
 export function formatError(error: WritError): string {
   const lines = [`writ: ${error.message}`];
-  if (error.detail !== undefined) lines.push(`  why: ${error.detail}`);
+  if (error.detail !== undefined) lines.push(`  why: ${error.detail.replaceAll('\n', '\n       ')}`);
   if (error.hint !== undefined) lines.push(`  do:  ${error.hint}`);
   if (error.code === 'internal' && error.cause !== undefined) lines.push(`  (${String(error.cause)})`);
   return lines.join('\n');

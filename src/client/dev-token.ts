@@ -54,7 +54,7 @@ function readSecret(home: string): string {
     throw new WritError('sign_in_refused', {
       message: '--as works with the development identity provider only',
       detail: `${join(home, 'idp', 'dev-secret')} cannot be read`,
-      hint: 'run the command as the user who started `writ dev`, with the same WRIT_HOME',
+      hint: 'run the command as the user who started `writ dev`, with the same WRIT_HOME; with a provider of your own, its token is the password of any Postgres client',
       cause,
     });
   }

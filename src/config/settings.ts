@@ -18,6 +18,8 @@ export interface Settings {
   readonly idpPort: number;
   /** Absolute path of the folder of policy files. */
   readonly policies: string;
+  /** The folder that commands about files look at: never the sample, which is nobody's to check or format unasked. */
+  readonly policiesHere: string;
   /** Origin of the server that client commands talk to; undefined: the instance found through `home`. */
   readonly server: string | undefined;
   readonly logLevel: LogLevel;
@@ -64,7 +66,8 @@ export const settingsTable = [
   {
     name: 'WRIT_POLICIES',
     default: samplePolicies,
-    sentence: "Folder of policy files; by default the sample company's.",
+    sentence:
+      "Folder of policy files; by default policies/ in the working folder for commands, the sample company's for `writ dev`.",
   },
   {
     name: 'WRIT_SERVER',
@@ -91,6 +94,7 @@ export function readSettings(env: Environment, folder: string): Settings {
     clusterPort: port('WRIT_CLUSTER_PORT', value('WRIT_CLUSTER_PORT')),
     idpPort: port('WRIT_IDP_PORT', value('WRIT_IDP_PORT')),
     policies: resolve(folder, value('WRIT_POLICIES')),
+    policiesHere: resolve(folder, env['WRIT_POLICIES']?.trim() || 'policies'),
     server: origin('WRIT_SERVER', value('WRIT_SERVER')),
     logLevel: logLevel(value('WRIT_LOG_LEVEL')),
     launchedByNpm: env['npm_lifecycle_event'] === 'start',

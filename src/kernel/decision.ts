@@ -56,6 +56,7 @@ export function formatReason(reason: Reason): string {
 
 /** One line for a DETAIL: every reason, in the order in which it was found. */
 export function formatDecision(decision: Decision): string {
-  const reasons = decision.because.map(formatReason).join('; ');
+  // Owning a thing may pass several gates: said once.
+  const reasons = [...new Set(decision.because.map(formatReason))].join('; ');
   return `${decision.effect}: ${reasons === '' ? 'nothing allows it' : reasons}`;
 }

@@ -80,7 +80,7 @@ function linesOf(
       : [];
   return [
     `${principal} ${verb} ${privilege} on ${on}`,
-    ...decision.because.map((reason) => `  ${formatReason(reason)}`),
+    ...new Set(decision.because.map((reason) => `  ${formatReason(reason)}`)),
     `  groups: ${parts.groups.join(', ')}`,
     ...attributes,
     ...rowFilters.map(

@@ -124,7 +124,7 @@ function answer(question: Question, parts: ProofParts, lens: Lens): (() => Count
 const nobody: Somebody = { name: undefined, groups: [], opened: [] };
 
 function pathOf(somebody: Somebody): Pick<Counterexample, 'who' | 'path'> {
-  return { who: whoIs(somebody.name, somebody.groups), path: somebody.opened.map(because) };
+  return { who: whoIs(somebody.name, somebody.groups), path: [...new Set(somebody.opened.map(because))] };
 }
 
 function existing(

@@ -13,12 +13,12 @@ const maximumBytes = 8 * 1024 * 1024;
  */
 export async function loadPolicyFiles(folder: string): Promise<readonly PolicyFile[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((cause: unknown) =>
-    refuse(`the policy folder ${folder} cannot be read`, cause),
+    refuse(`the policy folder ${folder} cannot be read`, cause, whichFolder),
   );
   const paths = entries
     .filter((entry) => !entry.isDirectory() && /\.ya?ml$/i.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name));
-  if (paths.length === 0) refuse(`the policy folder ${folder} holds no .yaml file`);
+  if (paths.length === 0) refuse(`the policy folder ${folder} holds no .yaml file`, undefined, whichFolder);
   const files = await Promise.all(paths.map((path) => loadFile(folder, path)));
   return files.toSorted((a, b) => compareText(a.path, b.path));
 }
@@ -36,7 +36,14 @@ async function loadFile(folder: string, path: string): Promise<PolicyFile> {
   }
 }
 
-function refuse(message: string, cause?: unknown): never {
+const whichFolder = 'name the folder of the policy files with --policies FOLDER or WRIT_POLICIES';
+
+function refuse(message: string, cause?: unknown, hint?: string): never {
   const detail = cause instanceof Error ? cause.message : undefined;
-  throw new WritError('invalid_policy', { message, cause, ...(detail === undefined ? {} : { detail }) });
+  throw new WritError('invalid_policy', {
+    message,
+    cause,
+    ...(detail === undefined ? {} : { detail }),
+    ...(hint === undefined ? {} : { hint }),
+  });
 }

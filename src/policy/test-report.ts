@@ -97,6 +97,8 @@ function formatInvariant(result: InvariantResult, report: TestReport): readonly 
 }
 
 function summaryOf({ findings, tests, invariants }: TestReport): string {
+  if (findings.length > 0 && tests.length + invariants.length === 0)
+    return `${count(findings.length, 'error')}; nothing was run`;
   const failed = tests.filter(({ ok }) => !ok).length;
   const broken = invariants.filter(({ holds }) => !holds).length;
   const errors = findings.length === 0 ? [] : [count(findings.length, 'error')];

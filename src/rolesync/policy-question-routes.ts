@@ -170,7 +170,7 @@ function expectPrincipal(snapshot: Snapshot, principal: PrincipalName): void {
     message: isGroup
       ? `${principal} is a group: name one of its people`
       : `nobody is named ${principal}${didYouMean(principal, snapshot.principals)}`,
-    detail: 'no policy file names them and they never signed in',
+    ...(isGroup ? {} : { detail: 'no policy file names them and they never signed in' }),
   });
 }
 

@@ -167,6 +167,10 @@ const texts = fc
   );
 
 describe('any file', () => {
+  test('a problem is placed in the file as it is, also without a newline at its end', () => {
+    expect(formatPolicyText('kind: [')).toMatchObject({ problem: expect.any(String), line: 1 });
+  });
+
   test('twice is once, and the file says the same', () => {
     let formatted = 0;
     fc.assert(

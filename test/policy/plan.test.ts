@@ -192,8 +192,8 @@ describe('who gains and loses what', () => {
     };
     expect(formatPlan(value).split('\n')).toEqual([
       'summary',
-      '  ana@acme.test on shop.public.t: gains SELECT; loses MODIFY; changes: sees other rows: f was "true", is "false"',
-      '  ana@acme.test on shop.public.t: changes: sees other rows: f was "true", is "false"',
+      '  ana@acme.test on shop.public.t: gains SELECT; loses MODIFY; sees other rows: f was "true", is "false"',
+      '  ana@acme.test on shop.public.t: sees other rows: f was "true", is "false"',
       '  ana@acme.test on shop.public.t: gains email unmasked (m no longer applies)',
     ]);
   });

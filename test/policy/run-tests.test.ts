@@ -84,6 +84,27 @@ note  view shop.public.v is not there: no such function
 2 tests: 1 ok, 1 failed; 1 invariant: 1 holds, 0 broken`);
 });
 
+test('files that do not compile: the errors, and that nothing was run', () => {
+  const finding = {
+    severity: 'error',
+    rule: 'unknown-principal',
+    message: 'no such group',
+    path: 'a.yaml',
+    line: 3,
+    column: 5,
+  } as const;
+  const report: TestReport = {
+    findings: [finding],
+    tests: [],
+    invariants: [],
+    principals: 0,
+    groups: 0,
+    notes: [],
+  };
+  expect(passed(report)).toBe(false);
+  expect(formatTestReport(report)).toMatch(/^a\.yaml:3:5 .*no such group\n1 error; nothing was run$/);
+});
+
 test('what must be there: tables with rows or named by the policy, views that can stand on them, no system tables', () => {
   const { documents } = parsePolicyFiles([sample]);
   const bed = testbedOf(documents, sampleCatalog());

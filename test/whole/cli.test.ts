@@ -157,6 +157,46 @@ describe('policy', () => {
     expectError(await writ('policy', 'apply', join(root, 'package.json')), 64, /is no saved plan/);
   });
 
+  test('a file that cannot be written is named, as JSON too', async () => {
+    const nowhere = join(folder, 'no', 'such', 'file.json');
+    expectError(await writ('policy', 'plan', '--out', nowhere), 64, /file\.json cannot be written/);
+    const asJson = await writ('catalog', 'export', '--out', nowhere, '--json');
+    expect(asJson.code).toBe(64);
+    expect(JSON.parse(asJson.stdout)).toMatchObject({
+      error_code: 'invalid_argument',
+      message: `${nowhere} cannot be written`,
+    });
+  });
+
+  test('nobody and nothing are answers; a group is nobody to ask about', async () => {
+    const pat = await writ('policy', 'what-can', 'pat@acme.test', 'SELECT');
+    expect(pat).toMatchObject({ code: 0, stdout: 'nothing\n' });
+    const who = await writ('policy', 'who-can', 'EXECUTE', 'shop.public.customers');
+    expect(who).toMatchObject({ code: 0, stdout: 'nobody\n' });
+    const group = await writ('policy', 'what-can', 'analysts', 'SELECT');
+    expectError(group, 1, /analysts is a group: name one of its people/);
+    expect(group.stderr).not.toContain('no policy file names them');
+  });
+
+  test('what passes several gates is said once', async () => {
+    const owner = await writ('policy', 'explain', 'pat@acme.test', 'MANAGE', 'shop.public.orders');
+    expect(owner.stdout.match(/platform owns shop/g)).toHaveLength(1);
+  });
+
+  test('a command in a folder without policies never takes the sample for them', async () => {
+    const elsewhere = mkdtempSync(join(folder, 'elsewhere-'));
+    for (const words of ['policy lint', 'policy fmt', 'policy fmt --check'])
+      expectError(
+        await run('bash', ['-c', `cd "${elsewhere}" && "${process.execPath}" "${main}" ${words}`], {
+          ...process.env,
+          WRIT_HOME: join(folder, 'nothing-here'),
+          WRIT_POLICIES: '',
+        }),
+        1,
+        /elsewhere-\w+\/policies cannot be read[\s\S]*--policies FOLDER/,
+      );
+  });
+
   test('lint without an instance checks what can be checked, and says what was not', async () => {
     const fine = await alone({ WRIT_POLICIES: policies }, 'policy', 'lint');
     expect(fine).toMatchObject({ code: 0, stdout: 'no findings\n' });

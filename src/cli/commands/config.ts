@@ -43,7 +43,7 @@ export function configCommands(program: Command, context: CliContext): void {
         const error = toWritError(thrown);
         context.printError(
           error.code === 'internal'
-            ? `writ: cannot read ${file}: ${String(error.cause)}`
+            ? `writ: ${file} cannot be read\n  do:  \`writ config example\` prints one to start from`
             : formatError(error),
         );
         context.exit(error.code === 'internal' ? 1 : exitOf(error.code));

@@ -1,6 +1,6 @@
-import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { action, type CliContext, type Connection, clientCommand } from '../context.ts';
+import { writeOut } from '../files.ts';
 import { type Answer, formatTable, plural } from '../output.ts';
 
 interface CatalogRow {
@@ -24,7 +24,7 @@ export function inspectCommands(program: Command, context: CliContext): void {
 }
 
 function catalogCommands(catalog: Command, context: CliContext): void {
-  clientCommand(catalog, 'export', 'print what exists as JSON, for `writ policy lint --catalog`')
+  clientCommand(catalog, 'export', 'print what exists as JSON, for `writ policy lint|test --catalog`')
     .option('--out <file>', 'write it to a file')
     .action(action<[], { out?: string }>(context, exportCatalog));
   clientCommand(catalog, 'ls [name]', 'list catalogs, or what is below a name').action(
@@ -61,7 +61,7 @@ async function exportCatalog({ api }: Connection, { out }: { readonly out?: stri
   const value = await api.call<{ tables: unknown[] }>('GET', '/api/v1/catalog/export');
   const json = JSON.stringify(value, null, 2);
   if (out === undefined) return { value, text: json };
-  writeFileSync(out, `${json}\n`);
+  writeOut(out, `${json}\n`);
   return { value, text: `${out}: ${plural(value.tables.length, 'table')}` };
 }
 

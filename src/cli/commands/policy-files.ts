@@ -10,6 +10,9 @@ export interface FolderOptions {
   readonly policies?: string;
 }
 
+/** Of commands that read the files themselves. */
+export const filesHere = 'the files; by default $WRIT_POLICIES, or policies/ in the working folder';
+
 /** Adds the option that names other files than the instance's own. */
 export function withFolder(command: Command): Command {
   return command.option('--policies <folder>', "files to use instead of the instance's own folder");
@@ -19,8 +22,8 @@ export function withFolder(command: Command): Command {
 export function policyFileCommands(policy: Command, context: CliContext): void {
   policy
     .command('fmt')
-    .description('write the files in one layout; exit 1 when a file is no YAML')
-    .option('--policies <folder>', 'the files')
+    .description('write the files in one layout, needs no instance; exit 1 when a file is no YAML')
+    .option('--policies <folder>', filesHere)
     .option('--check', 'change nothing, list what would change; exit 1 if anything would')
     .option('--json', 'print JSON')
     .action(action<[], FmtOptions>(context, (_connection, options) => fmt(context, options)));

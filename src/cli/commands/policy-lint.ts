@@ -1,12 +1,11 @@
-import { readFileSync } from 'node:fs';
 import { isAbsolute, relative, sep } from 'node:path';
 import { type Command, Option } from 'commander';
-import { catalogFromJson } from '../../catalog/snapshot-json.ts';
-import { toWritError, WritError } from '../../kernel/errors.ts';
+import { toWritError } from '../../kernel/errors.ts';
 import { notChecked } from '../../policy/lint-rules.ts';
 import { loadPolicyFiles } from '../../policy/load.ts';
 import { type SarifFinding, sarifLog } from '../../policy/sarif.ts';
 import { action, type CliContext, type Connection, clientCommand } from '../context.ts';
+import { readCatalogFile } from '../files.ts';
 import { type Answer, plural } from '../output.ts';
 import { version } from '../version.ts';
 import { type FolderOptions, filesOf, withFolder } from './policy-files.ts';
@@ -105,22 +104,10 @@ async function lintHere(context: CliContext, options: LintOptions): Promise<Lint
 }
 
 async function lintAgainst(context: CliContext, options: LintOptions, file: string): Promise<Linted> {
-  const catalog = catalogFromJson(readJson(file));
+  const catalog = readCatalogFile(file);
   const files = await loadPolicyFiles(options.policies ?? context.policies);
   const { lintPolicy } = await import('../../policy/lint.ts');
   return { findings: await lintPolicy(files, catalog, [], Date.now()), catalog: true };
-}
-
-function readJson(file: string): unknown {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8'));
-  } catch (cause) {
-    throw new WritError('invalid_argument', {
-      message: `${file} is no exported catalog`,
-      hint: 'make one with `writ catalog export --out FILE`',
-      cause,
-    });
-  }
 }
 
 /** Where the files are, seen from the working folder: review tools want paths of the repository. */

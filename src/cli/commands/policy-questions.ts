@@ -39,7 +39,7 @@ export function policyQuestionCommands(policy: Command, context: CliContext): vo
         securable,
         ...pageOf(options),
       });
-      return { value, text: lines(value, value.principals) };
+      return { value, text: lines(value, value.principals, 'nobody') };
     }),
   );
   paged(
@@ -51,7 +51,7 @@ export function policyQuestionCommands(policy: Command, context: CliContext): vo
         privilege,
         ...pageOf(options),
       });
-      return { value, text: lines(value, value.items) };
+      return { value, text: lines(value, value.items, 'nothing') };
     }),
   );
 }
@@ -86,7 +86,9 @@ function pageOf({ at, after, limit }: PageOptions): object {
   return { at, after, limit };
 }
 
-function lines({ next, asOf }: Paged, items: readonly string[]): string {
+/** An empty list is an answer too: `none` says it, for people (--json has the empty list). */
+function lines({ next, asOf }: Paged, items: readonly string[], none: string): string {
+  if (items.length === 0) return [...told(asOf), none].join('\n');
   const more = next === undefined ? [] : [`… and more: --after ${next}`];
   return [...told(asOf), ...items, ...more].join('\n');
 }

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { CatalogSnapshot } from '../../catalog/model.ts';
 import { catalogFromJson } from '../../catalog/snapshot-json.ts';
@@ -7,8 +6,9 @@ import { loadPolicyFiles } from '../../policy/load.ts';
 import type { PolicyFile } from '../../policy/model.ts';
 import { formatTestReport, passed, type TestReport } from '../../policy/test-report.ts';
 import { action, type CliContext, type Connection, clientCommand } from '../context.ts';
+import { readCatalogFile } from '../files.ts';
 import type { Answer } from '../output.ts';
-import { type FolderOptions, withFolder } from './policy-files.ts';
+import { type FolderOptions, filesHere } from './policy-files.ts';
 
 /** Runs tests on a scratch instance; given by `main`, which alone can make one. */
 export type RunPolicyTests = (request: {
@@ -22,10 +22,9 @@ interface TestOptions extends FolderOptions {
 
 /** test: the tests and invariants of the files. */
 export function policyTestCommand(policy: Command, context: CliContext, run: RunPolicyTests): void {
-  withFolder(
-    clientCommand(policy, 'test', 'run the tests and prove the invariants of the files; exit 1 on findings'),
-  )
-    .option('--catalog <file>', 'the catalog (JSON), instead of the running instance')
+  clientCommand(policy, 'test', 'run the tests and prove the invariants of the files; exit 1 on findings')
+    .option('--policies <folder>', filesHere)
+    .option('--catalog <file>', 'a catalog saved by `writ catalog export`, instead of the running instance')
     .action(
       action<[], TestOptions>(context, (connection, options) => test(context, connection, options, run)),
     );
@@ -43,7 +42,7 @@ async function test(
 }
 
 async function catalogOf(connection: Connection, file: string | undefined): Promise<CatalogSnapshot> {
-  if (file !== undefined) return catalogFromJson(readJson(file));
+  if (file !== undefined) return readCatalogFile(file);
   try {
     return catalogFromJson(await connection.api.call('GET', '/api/v1/catalog/export'));
   } catch (thrown) {
@@ -53,18 +52,6 @@ async function catalogOf(connection: Connection, file: string | undefined): Prom
       message: 'the catalog is not known: no instance runs here, and no --catalog is given',
       detail: error.message,
       hint: 'start an instance, or keep its catalog beside the files: `writ catalog export --out catalog.json`, then `writ policy test --catalog catalog.json`',
-    });
-  }
-}
-
-function readJson(file: string): unknown {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8'));
-  } catch (cause) {
-    throw new WritError('invalid_argument', {
-      message: `${file} cannot be read as JSON`,
-      hint: 'make one with `writ catalog export --out FILE`',
-      cause,
     });
   }
 }

@@ -1,9 +1,10 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { WritError } from '../../kernel/errors.ts';
 import type { PolicyFile } from '../../policy/model.ts';
 import { action, type CliContext, type Connection, clientCommand } from '../context.ts';
+import { writeOut } from '../files.ts';
 import { type Answer, plural } from '../output.ts';
 import { type AcceptOptions, acceptOf, withAccept } from './policy-accept.ts';
 import { type FolderOptions, filesOf, policyFileCommands, withFolder } from './policy-files.ts';
@@ -72,7 +73,7 @@ function policyChangeCommands(policy: Command, context: CliContext): void {
 
 async function plan({ api }: Connection, options: PlanOptions): Promise<Answer> {
   const value = await api.call<PlanValue>('POST', '/api/v1/policy/plan', await filesOf(options));
-  if (options.out !== undefined) writeFileSync(options.out, JSON.stringify(value, null, 2));
+  if (options.out !== undefined) writeOut(options.out, JSON.stringify(value, null, 2));
   return { value, text: formatPlan(value), exit: exitOfPlan(value) };
 }
 
@@ -114,7 +115,7 @@ export function formatPlan(value: PlanValue): string {
     const parts = [
       change.gains.length > 0 ? `gains ${change.gains.join(', ')}` : '',
       change.loses.length > 0 ? `loses ${change.loses.join(', ')}` : '',
-      change.changes === undefined ? '' : `changes: ${change.changes.join(', ')}`,
+      change.changes?.join(', ') ?? '',
     ];
     lines.push(`  ${change.principal} on ${change.table}: ${parts.filter((part) => part !== '').join('; ')}`);
   }
