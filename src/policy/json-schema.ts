@@ -19,12 +19,19 @@ const privilege = z
   .union([z.enum(privileges), z.enum(privileges.map((one) => one.replaceAll(' ', '_')))])
   .describe("Unity Catalog's privileges, with spaces or underscores");
 
-/** What all forms of an entry share, and what each form has besides: an entry is one of the forms. */
-const formsOf = <Shape extends z.ZodRawShape>(shared: Shape, ...forms: readonly z.ZodRawShape[]) =>
-  z.union(forms.map((form) => z.strictObject({ ...shared, ...form })));
+/**
+ * An entry has one of several forms, each with keys of its own; what belongs to no form belongs to all. The order of the
+ * shape is the one in which `writ policy fmt` writes them.
+ */
+function formsOf(shape: z.ZodRawShape, ...forms: readonly (readonly string[])[]) {
+  const special = new Set(forms.flat());
+  const keysOf = (form: readonly string[]) =>
+    Object.entries(shape).filter(([key]) => !special.has(key) || form.includes(key));
+  return z.union(forms.map((form) => z.strictObject(Object.fromEntries(keysOf(form)))));
+}
 
 const source = z.enum(['claim', 'scim']).describe('who says who is in it, instead of the files');
-const group = formsOf({ comment }, { members: principals }, { source }).describe(
+const group = formsOf({ members: principals, source, comment }, ['members'], ['source']).describe(
   'members, or a source outside the files',
 );
 
@@ -81,12 +88,14 @@ const grant = formsOf(
   {
     on: securables,
     to: principals,
+    privileges: oneOrMany(privilege).describe('what is granted, here and below'),
+    assume: name.describe('an unmanaged role of the database that the principal may act as'),
     expires: name.optional().describe('2026-12-31 (end of that day, UTC) or 2026-12-31T18:00:00Z'),
     clusters,
     comment,
   },
-  { privileges: oneOrMany(privilege).describe('what is granted, here and below') },
-  { assume: name.describe('an unmanaged role of the database that the principal may act as') },
+  ['privileges'],
+  ['assume'],
 );
 
 const grantsDocument = z.strictObject({
@@ -105,6 +114,8 @@ const policy = formsOf(
   {
     name: name.describe('unique'),
     on: securables,
+    rowFilter: name.describe('a boolean expression: rows for which it is false or NULL are hidden'),
+    columnMask: name.describe('an expression of the type of the column that match.value finds'),
     match: z
       .record(name, tagConditions)
       .optional()
@@ -112,14 +123,12 @@ const policy = formsOf(
     when: tagConditions.optional().describe("the table's own or inherited tags"),
     to: principals,
     except: principals.optional().describe('whom it does not bind, though `to` names them'),
+    strength: z.int().optional().describe('of several masks on a column the strongest wins; 0 when absent'),
     clusters,
     comment,
   },
-  { rowFilter: name.describe('a boolean expression: rows for which it is false or NULL are hidden') },
-  {
-    columnMask: name.describe('an expression of the type of the column that match.value finds'),
-    strength: z.int().optional().describe('of several masks on a column the strongest wins; 0 when absent'),
-  },
+  ['rowFilter'],
+  ['columnMask', 'strength'],
 );
 
 const policiesDocument = z.strictObject({
@@ -128,38 +137,43 @@ const policiesDocument = z.strictObject({
   comment,
 });
 
-const asked = {
-  on: name.describe('the securable of `can` or `cannot`'),
-  because: name.optional().describe('words that the reason must hold'),
-};
 const test = formsOf(
-  { as: name.describe('who asks'), comment },
   {
+    as: name.describe('who asks'),
     query: name.describe('SQL over the tables of the tests'),
     rows: z.array(z.array(z.unknown())).describe('what it must answer'),
+    can: privilege.describe('what must be allowed on `on`'),
+    cannot: privilege.describe('what must be denied on `on`'),
+    on: name.describe('the securable of `can` or `cannot`'),
+    because: name.optional().describe('words that the reason must hold'),
+    comment,
   },
-  { can: privilege.describe('what must be allowed on `on`'), ...asked },
-  { cannot: privilege.describe('what must be denied on `on`'), ...asked },
+  ['query', 'rows'],
+  ['can', 'on', 'because'],
+  ['cannot', 'on', 'because'],
 );
 
-const forall = z
-  .strictObject({
-    tag: name.describe('a tag'),
-    value: oneOrMany(scalar).optional().describe('values of it; absent: whatever the value'),
-  })
-  .describe('what carries this tag');
 const invariant = formsOf(
   {
+    forall: z
+      .strictObject({
+        tag: name.describe('a tag'),
+        value: oneOrMany(scalar).optional().describe('values of it; absent: whatever the value'),
+      })
+      .describe('what carries this tag'),
+    unmaskedOnlyFor: principals.describe('nobody else sees these columns unmasked'),
+    filteredExceptFor: principals.describe('everybody else who reads these tables is bound by a row filter'),
+    readableOnlyBy: principals.describe('nobody else reads them at all'),
+    on: securables,
+    privilege,
+    onlyFor: principals.describe('nobody else holds the privilege there or below'),
     by: z.literal(managedPath).optional().describe('which ways are counted: all that Writ manages'),
     comment,
   },
-  { forall, unmaskedOnlyFor: principals.describe('nobody else sees these columns unmasked') },
-  {
-    forall,
-    filteredExceptFor: principals.describe('everybody else who reads these tables is bound by a row filter'),
-  },
-  { forall, readableOnlyBy: principals.describe('nobody else reads them at all') },
-  { on: securables, privilege, onlyFor: principals.describe('nobody else holds it there or below') },
+  ['forall', 'unmaskedOnlyFor'],
+  ['forall', 'filteredExceptFor'],
+  ['forall', 'readableOnlyBy'],
+  ['on', 'privilege', 'onlyFor'],
 );
 
 const testsDocument = z.strictObject({
