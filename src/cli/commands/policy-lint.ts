@@ -5,7 +5,8 @@ import { catalogFromJson } from '../../catalog/snapshot-json.ts';
 import { toWritError, WritError } from '../../kernel/errors.ts';
 import { notChecked } from '../../policy/lint-rules.ts';
 import { loadPolicyFiles } from '../../policy/load.ts';
-import { type SarifFinding, sarifLog } from '../../policy/sarif.ts';
+import type { Finding } from '../../policy/model.ts';
+import { sarifLog } from '../../policy/sarif.ts';
 import { action, type CliContext, type Connection, clientCommand } from '../context.ts';
 import { type Answer, plural } from '../output.ts';
 import { version } from '../version.ts';
@@ -18,7 +19,7 @@ interface LintOptions extends FolderOptions {
 }
 
 interface Linted {
-  readonly findings: readonly SarifFinding[];
+  readonly findings: readonly Finding[];
   /** Whether it was known which catalogs there are. */
   readonly catalog: boolean;
 }
@@ -52,7 +53,7 @@ async function lint(context: CliContext, connection: Connection, options: LintOp
   return { value, text: asText(findings, options), exit };
 }
 
-function asText(findings: readonly SarifFinding[], { all }: LintOptions): string {
+function asText(findings: readonly Finding[], { all }: LintOptions): string {
   const shown = findings.filter((finding) => all === true || finding.severity !== 'note');
   const lines = shown.map((f) => {
     const hint = f.hint === undefined ? '' : `\n    ${f.hint}`;
