@@ -121,4 +121,3 @@ export const policySourceSchema = z
   .describe('Folder of policy files, or a git repository.');
 
 export type GitSource = z.infer<typeof gitSchema>;
-export type GitTrust = z.infer<typeof trustSchema>;

@@ -132,7 +132,7 @@ function refusals(config: Served): { path: (string | number)[]; message: string 
   return found;
 }
 
-export const writYamlSchema = z
+const writYamlSchema = z
   .strictObject({
     clusters: z.record(nameSchema, clusterSchema).default({}),
     catalogs: z.record(nameSchema, catalogSchema).default({}),

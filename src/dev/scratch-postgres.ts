@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { Client } from 'pg';
+import type { Client } from 'pg';
 import type { FunctionInfo, TableInfo } from '../catalog/model.ts';
 import { toWritError } from '../kernel/errors.ts';
 import { lastPart, nameParts, type SecurableName } from '../kernel/securable-name.ts';
@@ -13,6 +13,7 @@ import {
   sql,
   trustedSql,
 } from '../kernel/sql.ts';
+import { connected, execute } from './application-client.ts';
 
 // A database as an application would have it, made from a catalog's description and the rows of tests. Everything
 // belongs to a role of its own, as the application's does; nothing here knows of policies.
@@ -34,9 +35,9 @@ const application = 'scratch_app';
 /** The application's role, and roles that policies name. @returns the application's password */
 export async function makeScratchRoles(adminUrl: string, roles: readonly string[]): Promise<string> {
   const password = randomBytes(18).toString('base64url');
-  await on(adminUrl, async (admin) => {
-    await run(admin, sql`create role ${identifier(application)} login password ${literal(password)}`);
-    for (const role of roles) await run(admin, sql`create role ${identifier(role)} nologin`);
+  await connected(adminUrl, 'writ policy test', async (admin) => {
+    await execute(admin, sql`create role ${identifier(application)} login password ${literal(password)}`);
+    for (const role of roles) await execute(admin, sql`create role ${identifier(role)} nologin`);
   });
   return password;
 }
@@ -47,8 +48,8 @@ export async function makeScratchDatabase(
   password: string,
   database: ScratchDatabase,
 ): Promise<readonly string[]> {
-  await on(adminUrl, (admin) =>
-    run(
+  await connected(adminUrl, 'writ policy test', (admin) =>
+    execute(
       admin,
       sql`create database ${identifier(database.name)} owner ${identifier(application)} template template0`,
     ),
@@ -57,14 +58,14 @@ export async function makeScratchDatabase(
   url.username = application;
   url.password = password;
   url.pathname = `/${encodeURIComponent(database.name)}`;
-  return on(url.href, (client) => fill(client, database));
+  return connected(url.href, 'writ policy test', (client) => fill(client, database));
 }
 
 async function fill(client: Client, database: ScratchDatabase): Promise<readonly string[]> {
   const problems: string[] = [];
-  await run(client, sql`set synchronous_commit = off`);
+  await execute(client, sql`set synchronous_commit = off`);
   for (const schema of database.schemas)
-    await run(client, sql`create schema if not exists ${identifier(lastPart(schema))}`);
+    await execute(client, sql`create schema if not exists ${identifier(lastPart(schema))}`);
   for (const { info, rows } of database.tables) await makeTable(client, info, rows);
   for (const info of database.functions)
     await attempt(problems, `function ${info.name}`, () => makeFunction(client, info));
@@ -98,7 +99,7 @@ async function makeTable(
     const type = known.rows[0]?.is === null ? sql`text` : trustedSql(engineType, 'catalog');
     columns.push(sql`${identifier(name)} ${type}`);
   }
-  await run(client, sql`create table ${table} (${join(columns)})`);
+  await execute(client, sql`create table ${table} (${join(columns)})`);
   if (rows.length === 0) return;
   await client.query(
     sql`insert into ${table} select * from json_populate_recordset(null::${table}, $1)`.text,
@@ -109,31 +110,16 @@ async function makeTable(
 async function makeView(client: Client, { name, kind, definition = '' }: TableInfo): Promise<void> {
   const view = qualified(...nameParts(name).slice(1));
   const body = trustedSql(definition.trim().replace(/;$/, ''), 'catalog');
-  if (kind === 'VIEW') await run(client, sql`create view ${view} as ${body}`);
-  else await run(client, sql`create materialized view ${view} as ${body}`);
+  if (kind === 'VIEW') await execute(client, sql`create view ${view} as ${body}`);
+  else await execute(client, sql`create materialized view ${view} as ${body}`);
 }
 
 /** One that does nothing: policies may name it, tests of rows do not call it. */
 async function makeFunction(client: Client, { name, signature }: FunctionInfo): Promise<void> {
   const fn = qualified(...nameParts(name).slice(1));
   const body = dollarQuoted(sql`begin end`);
-  await run(
+  await execute(
     client,
     sql`create function ${fn}(${trustedSql(signature, 'catalog')}) returns void language plpgsql as ${body}`,
   );
-}
-
-async function on<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
-  const client = new Client({ connectionString: url, application_name: 'writ policy test' });
-  client.on('error', () => {});
-  await client.connect();
-  try {
-    return await work(client);
-  } finally {
-    await client.end();
-  }
-}
-
-async function run(client: Client, statement: Sql): Promise<void> {
-  await client.query(statement.text);
 }

@@ -170,7 +170,7 @@ async function policyNotice(inForce: InForce, folder: string): Promise<string | 
 }
 
 /** Looks at what one catalog holds. @returns whether anything changed. */
-export async function discoverCatalog(
+async function discoverCatalog(
   store: CatalogStore,
   clusters: ReadonlyMap<string, Cluster>,
   name: SecurableName,

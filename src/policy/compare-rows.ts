@@ -22,7 +22,8 @@ export function sameRows(
   });
 }
 
-function sameRow(expected: readonly unknown[], got: readonly (string | null)[]): boolean {
+/** Whether one row is the same. */
+export function sameRow(expected: readonly unknown[], got: readonly (string | null)[]): boolean {
   return expected.length === got.length && expected.every((cell, i) => sameCell(cell, got[i] ?? null));
 }
 

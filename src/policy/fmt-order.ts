@@ -14,9 +14,11 @@ interface SchemaNode {
 /** A place in a document whose map, if it is one, has keys in a known order. */
 export class KeyOrder {
   readonly #nodes: readonly SchemaNode[];
+  readonly #keys: readonly string[];
 
   private constructor(nodes: readonly SchemaNode[]) {
     this.#nodes = nodes.flatMap((node) => [node, ...(node.anyOf ?? []), ...(node.oneOf ?? [])]);
+    this.#keys = mergedKeys(this.#nodes);
   }
 
   /** Of a whole document of this kind; nothing is known of another. */
@@ -42,10 +44,20 @@ export class KeyOrder {
 
   /** Where the key belongs; keys that nobody knows go last, as they stood. */
   rank(key: string): number {
-    for (const { properties } of this.#nodes) {
-      const at = Object.keys(properties ?? {}).indexOf(key);
-      if (at >= 0) return at;
-    }
-    return Number.MAX_SAFE_INTEGER;
+    const at = this.#keys.indexOf(key);
+    return at >= 0 ? at : Number.MAX_SAFE_INTEGER;
   }
+}
+
+/** The keys of all forms of a map: each form's are in its own order. */
+function mergedKeys(forms: readonly SchemaNode[]): readonly string[] {
+  const keys: string[] = [];
+  for (const { properties = {} } of forms) {
+    let before = -1;
+    for (const key of Object.keys(properties)) {
+      if (!keys.includes(key)) keys.splice(before + 1, 0, key);
+      before = keys.indexOf(key);
+    }
+  }
+  return keys;
 }

@@ -103,10 +103,11 @@ function commentsIn(text: string): readonly string[] {
   return found.sort();
 }
 
+/** What is missing at the end is missing on the last line that says something. */
 function placeOf(text: string, offset: number): { readonly line: number; readonly column: number } {
   const lines = new LineCounter();
   lines.addNewLine(0);
   for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lines.addNewLine(at + 1);
-  const { line, col } = lines.linePos(Math.min(offset, text.length));
+  const { line, col } = lines.linePos(Math.min(offset, text.trimEnd().length));
   return { line, column: col };
 }

@@ -19,13 +19,21 @@ const privilege = z
   .union([z.enum(privileges), z.enum(privileges.map((one) => one.replaceAll(' ', '_')))])
   .describe("Unity Catalog's privileges, with spaces or underscores");
 
-const group = z
-  .strictObject({
-    members: principals.optional(),
-    source: z.enum(['claim', 'scim']).optional().describe('who says who is in it, instead of the files'),
-    comment,
-  })
-  .describe('members, or a source outside the files');
+/**
+ * An entry has one of several forms, each with keys of its own; what belongs to no form belongs to all. The order of the
+ * shape is the one in which `writ policy fmt` writes them.
+ */
+function formsOf(shape: z.ZodRawShape, ...forms: readonly (readonly string[])[]) {
+  const special = new Set(forms.flat());
+  const keysOf = (form: readonly string[]) =>
+    Object.entries(shape).filter(([key]) => !special.has(key) || form.includes(key));
+  return z.union(forms.map((form) => z.strictObject(Object.fromEntries(keysOf(form)))));
+}
+
+const source = z.enum(['claim', 'scim']).describe('who says who is in it, instead of the files');
+const group = formsOf({ members: principals, source, comment }, ['members'], ['source']).describe(
+  'members, or a source outside the files',
+);
 
 const principalsDocument = z.strictObject({
   kind: z.literal('principals').describe('people and programs'),
@@ -76,15 +84,19 @@ const tagsDocument = z.strictObject({
   comment,
 });
 
-const grant = z.strictObject({
-  on: securables,
-  to: principals,
-  privileges: oneOrMany(privilege).optional().describe('what is granted, here and below'),
-  assume: name.optional().describe('an unmanaged role of the database that the principal may act as'),
-  expires: name.optional().describe('2026-12-31 (end of that day, UTC) or 2026-12-31T18:00:00Z'),
-  clusters,
-  comment,
-});
+const grant = formsOf(
+  {
+    on: securables,
+    to: principals,
+    privileges: oneOrMany(privilege).describe('what is granted, here and below'),
+    assume: name.describe('an unmanaged role of the database that the principal may act as'),
+    expires: name.optional().describe('2026-12-31 (end of that day, UTC) or 2026-12-31T18:00:00Z'),
+    clusters,
+    comment,
+  },
+  ['privileges'],
+  ['assume'],
+);
 
 const grantsDocument = z.strictObject({
   kind: z.literal('grants').describe('owners and grants'),
@@ -98,19 +110,26 @@ const grantsDocument = z.strictObject({
   comment,
 });
 
-const policy = z.strictObject({
-  name: name.describe('unique'),
-  on: securables,
-  rowFilter: name.optional().describe('a boolean expression: rows for which it is false or NULL are hidden'),
-  columnMask: name.optional().describe('an expression of the type of the column that match.value finds'),
-  match: z.record(name, tagConditions).optional().describe('name in the expression: the tags of its column'),
-  when: tagConditions.optional().describe("the table's own or inherited tags"),
-  to: principals,
-  except: principals.optional().describe('whom it does not bind, though `to` names them'),
-  strength: z.int().optional().describe('of several masks on a column the strongest wins; 0 when absent'),
-  clusters,
-  comment,
-});
+const policy = formsOf(
+  {
+    name: name.describe('unique'),
+    on: securables,
+    rowFilter: name.describe('a boolean expression: rows for which it is false or NULL are hidden'),
+    columnMask: name.describe('an expression of the type of the column that match.value finds'),
+    match: z
+      .record(name, tagConditions)
+      .optional()
+      .describe('name in the expression: the tags of its column'),
+    when: tagConditions.optional().describe("the table's own or inherited tags"),
+    to: principals,
+    except: principals.optional().describe('whom it does not bind, though `to` names them'),
+    strength: z.int().optional().describe('of several masks on a column the strongest wins; 0 when absent'),
+    clusters,
+    comment,
+  },
+  ['rowFilter'],
+  ['columnMask', 'strength'],
+);
 
 const policiesDocument = z.strictObject({
   kind: z.literal('policies').describe('row filters and column masks'),
@@ -118,44 +137,44 @@ const policiesDocument = z.strictObject({
   comment,
 });
 
-const test = z.strictObject({
-  as: name.describe('who asks'),
-  query: name.optional().describe('SQL over the tables of the tests'),
-  rows: z.array(z.array(z.unknown())).optional().describe('what it must answer'),
-  can: privilege.optional().describe('what must be allowed on `on`'),
-  cannot: privilege.optional().describe('what must be denied on `on`'),
-  on: name.optional().describe('the securable of `can` or `cannot`'),
-  because: name.optional().describe('words that the reason must hold'),
-  comment,
-});
+const test = formsOf(
+  {
+    as: name.describe('who asks'),
+    query: name.describe('SQL over the tables of the tests'),
+    rows: z.array(z.array(z.unknown())).describe('what it must answer'),
+    can: privilege.describe('what must be allowed on `on`'),
+    cannot: privilege.describe('what must be denied on `on`'),
+    on: name.describe('the securable of `can` or `cannot`'),
+    because: name.optional().describe('words that the reason must hold'),
+    comment,
+  },
+  ['query', 'rows'],
+  ['can', 'on', 'because'],
+  ['cannot', 'on', 'because'],
+);
 
-const tagInvariant = z
-  .strictObject({
+const invariant = formsOf(
+  {
     forall: z
       .strictObject({
         tag: name.describe('a tag'),
         value: oneOrMany(scalar).optional().describe('values of it; absent: whatever the value'),
       })
       .describe('what carries this tag'),
-    unmaskedOnlyFor: principals.optional().describe('nobody else sees these columns unmasked'),
-    filteredExceptFor: principals
-      .optional()
-      .describe('everybody else who reads these tables is bound by a row filter'),
-    readableOnlyBy: principals.optional().describe('nobody else reads them at all'),
-    by: z.literal(managedPath).optional().describe('which ways are counted: all that Writ manages'),
-    comment,
-  })
-  .describe('what carries the tag is unmasked, unfiltered or readable for nobody but these');
-
-const privilegeInvariant = z
-  .strictObject({
+    unmaskedOnlyFor: principals.describe('nobody else sees these columns unmasked'),
+    filteredExceptFor: principals.describe('everybody else who reads these tables is bound by a row filter'),
+    readableOnlyBy: principals.describe('nobody else reads them at all'),
     on: securables,
     privilege,
-    onlyFor: principals.describe('nobody else holds it'),
+    onlyFor: principals.describe('nobody else holds the privilege there or below'),
     by: z.literal(managedPath).optional().describe('which ways are counted: all that Writ manages'),
     comment,
-  })
-  .describe('nobody but these holds the privilege there or below');
+  },
+  ['forall', 'unmaskedOnlyFor'],
+  ['forall', 'filteredExceptFor'],
+  ['forall', 'readableOnlyBy'],
+  ['on', 'privilege', 'onlyFor'],
+);
 
 const testsDocument = z.strictObject({
   kind: z.literal('tests').describe('what must come out'),
@@ -164,10 +183,7 @@ const testsDocument = z.strictObject({
     .optional()
     .describe('rows by table, for queries'),
   tests: z.array(test).optional().describe('decisions and rows that must come out'),
-  invariants: z
-    .array(z.union([tagInvariant, privilegeInvariant]))
-    .optional()
-    .describe('what must hold for the whole catalog'),
+  invariants: z.array(invariant).optional().describe('what must hold for the whole catalog'),
   comment,
 });
 

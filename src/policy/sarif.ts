@@ -1,17 +1,7 @@
-import { listLintRules, type Severity } from './lint-rules.ts';
+import { listLintRules } from './lint-rules.ts';
+import type { Finding } from './model.ts';
 
 // SARIF 2.1.0 (OASIS): what code review tools read. Rules come from the table, so that a result never lacks its own.
-
-/** A finding as the API prints it. */
-export interface SarifFinding {
-  readonly severity: Severity;
-  readonly rule: string;
-  readonly message: string;
-  readonly path: string;
-  readonly line: number;
-  readonly column: number;
-  readonly hint?: string;
-}
 
 export interface SarifRun {
   readonly version: string;
@@ -21,7 +11,7 @@ export interface SarifRun {
 }
 
 /** The log of one run of lint. A row without `helpUri`: the documentation has no absolute address to give. */
-export function sarifLog(findings: readonly SarifFinding[], run: SarifRun): object {
+export function sarifLog(findings: readonly Finding[], run: SarifRun): object {
   const rules = listLintRules();
   const indexes = new Map<string, number>(rules.map(({ id }, i) => [id, i]));
   return {
@@ -54,7 +44,7 @@ function notifications({ notChecked }: SarifRun): readonly object[] {
   return [{ level: 'note', message: { text: `Not checked: ${notChecked.join(', ')}` } }];
 }
 
-function result(finding: SarifFinding, folder: string, ruleIndex: number): object {
+function result(finding: Finding, folder: string, ruleIndex: number): object {
   const path = folder === '' ? finding.path : `${folder}/${finding.path}`;
   const hint = finding.hint === undefined ? '' : ` (${finding.hint})`;
   return {

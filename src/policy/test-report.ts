@@ -1,3 +1,4 @@
+import { sameRow } from './compare-rows.ts';
 import type { Place } from './document.ts';
 import { formatFinding } from './findings.ts';
 import { formatCounterexample, type InvariantResult } from './invariants.ts';
@@ -59,20 +60,32 @@ function beside(
     const key = JSON.stringify(answer.rows);
     alike.set(key, [...(alike.get(key) ?? []), answer]);
   }
-  const left = expected.map((row) => row.map(cell).join(', '));
-  return [...alike.values()].flatMap((same) => columns(left, same));
+  return [...alike.values()].flatMap((same) => columns(expected, same));
 }
 
-function columns(left: readonly string[], same: readonly EngineAnswer[]): readonly string[] {
-  const right = (same[0]?.rows ?? []).map((row) => row.map((one) => one ?? 'NULL').join(', '));
+function columns(
+  expected: readonly (readonly unknown[])[],
+  same: readonly EngineAnswer[],
+): readonly string[] {
+  const got = same[0]?.rows ?? [];
+  const left = expected.map((row) => row.map(cell).join(', '));
   const width = Math.max('expected'.length, ...left.map(({ length }) => length));
   const line = (a: string, mark: string, b: string) => `        ${a.padEnd(width)} ${mark} ${b}`.trimEnd();
-  const rows = Array.from({ length: Math.max(left.length, right.length) }, (_, i) => {
-    const [a, b] = [left[i], right[i]];
-    return line(a ?? '', a === b ? '|' : a === undefined ? '>' : b === undefined ? '<' : '≠', b ?? '');
-  });
+  const rows = Array.from({ length: Math.max(expected.length, got.length) }, (_, i) =>
+    line(left[i] ?? '', markOf(expected[i], got[i]), got[i]?.map(cell).join(', ') ?? ''),
+  );
   const engines = same.map(({ engine }) => engine).join('; ');
-  return [line('expected', '|', `${engines}${right.length === 0 ? ' (no rows)' : ''}`), ...rows];
+  return [line('expected', '|', `${engines}${got.length === 0 ? ' (no rows)' : ''}`), ...rows];
+}
+
+/** As rows are compared, not as they are printed: 10.5 is 10.50. */
+function markOf(
+  expected: readonly unknown[] | undefined,
+  got: readonly (string | null)[] | undefined,
+): string {
+  if (expected === undefined) return '>';
+  if (got === undefined) return '<';
+  return sameRow(expected, got) ? '|' : '≠';
 }
 
 function cell(value: unknown): string {

@@ -43,10 +43,11 @@ function explainRoute(inForce: InForce, past: Past): Route {
       const on = parseSecurableName(input.securable);
       const privilege = parsePrivilege(input.privilege);
       const { snapshot, told } = await asked(inForce, past, input.at);
-      if (caller.principal !== principal) expectPrincipal(snapshot, principal);
+      const note = caller.principal === principal ? undefined : strangerNote(snapshot, principal);
       expectSecurable(snapshot, caller, on);
       const explained = explain(snapshot, principal, privilege, on);
-      return { ...explained.decision, ...told, text: explained.lines.join('\n') };
+      const lines = note === undefined ? explained.lines : [...explained.lines, `  ${note}`];
+      return { ...explained.decision, ...told, note, text: lines.join('\n') };
     },
   });
 }
@@ -160,6 +161,16 @@ function onlyOwn(inForce: InForce, caller: Caller, principal: string): void {
     message: 'you may ask about yourself only',
     hint: 'whoever manages the metastore may ask about others',
   });
+}
+
+/**
+ * People need not be listed: who signs in one day is one of all users, and may be asked about before.
+ * @returns what to say of somebody whom no file names and who never signed in. @throws not_found for a group or a program
+ */
+function strangerNote(snapshot: Snapshot, principal: PrincipalName): string | undefined {
+  if (!principal.includes('@')) expectPrincipal(snapshot, principal);
+  if (snapshot.principals.has(principal) || principal === operatorName) return undefined;
+  return `no policy file names ${principal} and they never signed in${didYouMean(principal, snapshot.principals)}`;
 }
 
 /** @throws not_found for somebody whom no file names and who never signed in. */

@@ -99,7 +99,7 @@ function planValue(plan: FullPlan): object {
 }
 
 /** One cluster's part of a plan, as the API prints it. */
-export function catalogPlanValue(each: CatalogPlan): object {
+function catalogPlanValue(each: CatalogPlan): object {
   return {
     cluster: each.cluster,
     catalog: each.catalog,

@@ -85,6 +85,7 @@ test.each<[string, string, string]>([
 describe('what is not formatted', () => {
   test.each<[string, string, number]>([
     ['no YAML', 'kind: [a\nb', 2],
+    ['YAML that ends too early', 'kind: [', 1],
     ['an explicit key', 'kind: tags\n? a\n: b\n', 2],
     ['an indentation indicator', 'kind: tests\ncomment: |2\n   a\n', 2],
     ['a directive', '%YAML 1.2\n---\nkind: tags\n', 1],

@@ -55,6 +55,34 @@ test('the printed schema accepts the sample and every passing file of the lint r
       expect([document, schema.safeParse(document).error?.issues ?? []]).toEqual([document, []]);
 });
 
+/** What the files say themselves, by rules that are about their shape. */
+const shapes = 'unknown-kind unknown-key missing-key wrong-type unknown-privilege members-and-source';
+
+test.each(shapes.split(' '))('the printed schema refuses the failing file of %s', (rule) => {
+  const text = readFileSync(new URL(`./lint/${rule}/fail.yaml`, import.meta.url), 'utf8');
+  const schema = printed();
+  expect(documentsOf(text).every((document) => schema.safeParse(document).success)).toBe(false);
+});
+
+const filter = 'name: a, on: metastore, to: x, rowFilter: "true"';
+test.each([
+  'kind: grants\ngrants: [{ on: shop, to: a }]',
+  'kind: grants\ngrants: [{ on: shop, to: a, privileges: [SELECT], assume: app }]',
+  'kind: policies\npolicies: [{ name: a, on: metastore, to: x }]',
+  `kind: policies\npolicies: [{ ${filter}, columnMask: "null" }]`,
+  `kind: policies\npolicies: [{ ${filter}, strength: 1 }]`,
+  'kind: tests\ntests: [{ as: a }]',
+  'kind: tests\ntests: [{ as: a, query: "select 1" }]',
+  'kind: tests\ntests: [{ as: a, can: SELECT }]',
+  'kind: tests\ntests: [{ as: a, can: SELECT, cannot: SELECT, on: shop }]',
+  'kind: tests\ninvariants: [{ forall: { tag: pii } }]',
+  'kind: tests\ninvariants: [{ forall: { tag: pii }, on: shop, unmaskedOnlyFor: [a] }]',
+  'kind: tests\ninvariants: [{ on: shop, onlyFor: [a] }]',
+])('which of several keys an entry has: %j is refused by the printed schema as by the readers', (text) => {
+  expect(printed().safeParse(documentsOf(text)[0]).success).toBe(false);
+  expect(parsePolicyFiles([{ path: 'p.yaml', text }]).findings).not.toEqual([]);
+});
+
 test.each([
   'kind: principals\ngroup: {}',
   'kind: tags\ntags: { pii: { value: [a] } }',

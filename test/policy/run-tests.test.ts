@@ -46,6 +46,10 @@ test('the report: a line each, rows side by side once for engines that agree, wh
   const at = { path: 'p.yaml', line: 3, column: 1 };
   const ana = [...snapshot.principals].find((name) => name === 'ana@acme.test');
   if (ana === undefined) throw new Error('no ana');
+  const rowsShown = [
+    ['1.50', 'x'],
+    ['1', 'ann@x.io'],
+  ];
   const report: TestReport = {
     findings: [],
     tests: [
@@ -57,12 +61,13 @@ test('the report: a line each, rows side by side once for engines that agree, wh
         ok: false,
         problems: ['Postgres, gateway: other rows', 'Postgres, direct: other rows'],
         expected: [
+          [1.5, 'x'],
           [1, 'a***'],
           [3, null],
         ],
         answers: [
-          { engine: 'Postgres, gateway', ok: false, rows: [['1', 'ann@x.io']] },
-          { engine: 'Postgres, direct', ok: false, rows: [['1', 'ann@x.io']] },
+          { engine: 'Postgres, gateway', ok: false, rows: rowsShown },
+          { engine: 'Postgres, direct', ok: false, rows: rowsShown },
         ],
       },
     ],
@@ -77,6 +82,7 @@ FAIL  p.yaml:3 ana@acme.test: select id, email from customers [Postgres, gateway
         Postgres, gateway: other rows
         Postgres, direct: other rows
         expected | Postgres, gateway; Postgres, direct
+        1.5, x   | 1.50, x
         1, a***  ≠ 1, ann@x.io
         3, NULL  <
 ok    sample.yaml:43 holds: columns tagged pii (3 columns, 2 tables) unmasked only for stewards – proven for 6 principals and any future member of 5 groups

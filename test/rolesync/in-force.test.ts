@@ -95,6 +95,32 @@ describe('a saved plan', () => {
   });
 });
 
+test('a new snapshot comes into force at once: nobody meets half of it', async () => {
+  const reads = (table: string) =>
+    `kind: grants\ngrants: [{ on: lake, to: ana@acme.test, privileges: [USE CATALOG, USE SCHEMA] }, { on: lake.s.${table}, to: ana@acme.test, privileges: [SELECT] }]\n`;
+  const { inForce, apply } = await rule(reads('t'));
+  const before = inForce.current();
+  const seen = new Set<string>();
+  const look = () => {
+    const snapshot = inForce.current();
+    const may = (table: string) => snapshot.decide(ana, 'SELECT', name(`lake.s.${table}`)).effect;
+    seen.add(`${snapshot.id === before.id ? 'old' : 'new'}: t ${may('t')}, u ${may('u')}`);
+  };
+  let applied = false;
+  const applying = apply(reads('u')).finally(() => {
+    applied = true;
+  });
+  while (!applied) {
+    look();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await applying;
+  look();
+  expect([...seen]).toEqual(['old: t allow, u deny', 'new: t deny, u allow']);
+  // Who still holds the old one is answered by all of it.
+  expect(before.decide(ana, 'SELECT', name('lake.s.t')).effect).toBe('allow');
+});
+
 test('labels of clusters come from outside and are part of the snapshot', async () => {
   const text = policy('all users').replace(
     ', to: [all users] }',

@@ -131,8 +131,15 @@ describe('policy', () => {
       stdout: expect.stringMatching(/^ana@acme\.test may not SELECT/),
     });
     const customers = 'shop.public.customers';
+    const never = await explain('nina@acme.test', 'SELECT', customers);
+    expect(never.code).toBe(1);
+    expect(never.stdout).toMatch(/^nina@acme\.test may not SELECT on shop\.public\.customers\n.*USE CATALOG/);
+    expect(never.stdout).toMatch(
+      /no policy file names nina@acme\.test and they never signed in, did you mean/,
+    );
+    expectError(await explain('et', 'SELECT', customers), 1, /nobody is named et, did you mean "etl"\?/);
     expectError(
-      await explain('anna@acme.test', 'SELECT', customers),
+      await writ('policy', 'what-can', 'anna@acme.test', 'SELECT'),
       1,
       /nobody is named anna@acme\.test, did you mean "ana@acme\.test"\?/,
     );

@@ -138,6 +138,8 @@ export function run(
         resolve({ code, stdout, stderr });
       },
     );
+    // Who ends before it reads is no error of ours: its exit code says how it went.
+    child.stdin?.on('error', () => {});
     child.stdin?.end(input ?? '');
   });
 }

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type Company, run, startCompany } from './company.ts';
 
 // Every ```sh block of docs/ is run against the sample company, line by line, in a folder that holds a copy of
-// policies/. `# exit N` announces what is not 0. What needs another world (a server of your own) stands in ```console blocks.
+// policies/. `# exit N` announces what is not 0. What needs another world (a server of your own) stands in ```console blocks (git-source.test.ts runs those of serve.md).
 
 const docs = new URL('../../docs/', import.meta.url);
 const main = join(inject('dist'), 'main.js');

@@ -62,9 +62,18 @@ const region = (value: string) =>
     'policies/sample.yaml',
     sample.replace('ana@acme.test:  { region: [EMEA] }', `ana@acme.test:  { region: [${value}] }`),
   );
-const fetchNow = () => served.writ('policy', 'fetch');
+/** The arguments of the one command of docs/serve.md that begins so: what the page says is what is tested. */
+const documented = (...beginning: string[]): readonly string[] => {
+  const page = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'serve.md'), 'utf8');
+  const line = page.split('\n').find((one) => one.startsWith(`npx writ ${beginning.join(' ')}`));
+  const [command = ''] = line?.slice('npx writ '.length).split(/ +#/) ?? [];
+  if (command === '') throw new Error(`docs/serve.md does not show writ ${beginning.join(' ')}`);
+  return [...command.matchAll(/"([^"]*)"|\S+/g)].map(([word, quoted]) => quoted ?? word);
+};
+const fetchNow = () => served.writ(...documented('policy', 'fetch'));
 const inForce = async () =>
-  JSON.parse((await served.writ('policy', 'status', '--json')).stdout).inForce.commit as string;
+  JSON.parse((await served.writ(...documented('policy', 'status'), '--json')).stdout).inForce
+    .commit as string;
 const events = (commit: string) =>
   served.audit(
     `select kind, decision, signers, approvers, author, message, reasons, principal, summary from system.access.audit where "commit" = '${commit}' order by event_time, seq`,
@@ -256,7 +265,7 @@ describe('going back', () => {
     const bad = origin.commit({ as: 'ann' });
     await fetchNow();
     expect(await regionsOf('ana@acme.test')).toEqual(['APAC']);
-    const rolled = await served.writ('policy', 'rollback', '--reason', 'wrong rows');
+    const rolled = await served.writ(...documented('policy', 'rollback'));
     expect(rolled.stderr).toBe('');
     expect(rolled.stdout).toContain('rolled back by an operator');
     expect(await inForce()).toBe(before);

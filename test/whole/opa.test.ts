@@ -43,6 +43,27 @@ const filters = { operation: 'GetRowFilters', resource: { table: customers } };
 const column = (columnName: string) => ({ column: { ...customers, columnName, columnType: 'varchar' } });
 const [ana, sam, nina] = ['ana@acme.test', 'sam@acme.test', 'nina@acme.test'];
 
+test('the addresses that docs/trino.md tells to paste answer with the token in them', async () => {
+  const page = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'trino.md'), 'utf8');
+  const shown = [
+    ...page.matchAll(
+      /^opa\.policy\.([a-z-]+)=http:\/\/127\.0\.0\.1:8080\/opa\/v1\/([a-z-]+)\?token=TOKEN$/gm,
+    ),
+  ];
+  const filterResources = [{ catalog: { name: 'shop' } }];
+  const asked: Record<string, object> = {
+    uri: select,
+    'batched-uri': { operation: 'FilterCatalogs', filterResources },
+    'row-filters-uri': filters,
+    'batch-column-masking-uri': { operation: 'GetColumnMask', filterResources: [column('email')] },
+  };
+  expect(shown.map(([, setting]) => setting)).toEqual(Object.keys(asked));
+  for (const [line, setting = '', path = ''] of shown) {
+    const answer = await ask(path, asked[setting] ?? {}, ana, { query: `?token=${token}` });
+    expect(answer, line).toMatchObject({ status: 200, body: { result: expect.anything() } });
+  }
+});
+
 describe('answers are explicit', () => {
   test('allow', async () => {
     expect(await ask('allow', select)).toEqual({ status: 200, body: { result: true } });

@@ -34,6 +34,28 @@ describe('plan and apply', () => {
     expect(plan.code).toBe(0);
   });
 
+  test("the README's plan is what the edit prints, and what is not enforced stands in it", async () => {
+    const readme = readFileSync(join(import.meta.dirname, '..', '..', 'README.md'), 'utf8');
+    const [, shown = ''] =
+      /^After an edit that lets nina in and omar out[^\n]*\n\n```\n([\s\S]*?)```/m.exec(readme) ?? [];
+    const lines = shown.split('\n').filter((line) => line.trim() !== '' && line.trim() !== '…');
+    expect(lines.length).toBeGreaterThan(4);
+    change(
+      '[ana@acme.test, omar@acme.test, sam@acme.test]',
+      '[ana@acme.test, nina@acme.test, sam@acme.test]',
+    );
+    const plan = await company.writ('policy', 'plan');
+    writeFileSync(file, sample);
+    expect(plan.code).toBe(2);
+    const printed = plan.stdout.split('\n');
+    // Counts of operations and names of roles depend on who signed in before: their words must be the same.
+    const words = (line: string) => line.replaceAll(/writ_[a-z0-9_]+|\d+ operations/g, '…');
+    expect(printed.map(words)).toEqual(expect.arrayContaining(lines.map(words)));
+    expect(plan.stdout).toContain(
+      '\n  not enforced on cluster main: whoever has MODIFY on shop.public.orders can lock it (LOCK TABLE), because DELETE permits that\n',
+    );
+  });
+
   test('omar leaves analysts: the plan says so, his session ends with 57P01, ana does not notice', async () => {
     const ana = await company.connect('ana@acme.test', 'shop');
     const omar = await company.connect('omar@acme.test', 'shop');

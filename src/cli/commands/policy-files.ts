@@ -30,6 +30,7 @@ export function policyFileCommands(policy: Command, context: CliContext): void {
   policy
     .command('schema')
     .description('print the JSON Schema of policy files, for editors')
+    .option('--json', 'it is JSON either way')
     .action(() => context.print(JSON.stringify(policyJsonSchema(), null, 2)));
 }
 

@@ -3,7 +3,8 @@ import { type Command, Option } from 'commander';
 import { toWritError } from '../../kernel/errors.ts';
 import { notChecked } from '../../policy/lint-rules.ts';
 import { loadPolicyFiles } from '../../policy/load.ts';
-import { type SarifFinding, sarifLog } from '../../policy/sarif.ts';
+import type { Finding } from '../../policy/model.ts';
+import { sarifLog } from '../../policy/sarif.ts';
 import { action, type CliContext, type Connection, clientCommand } from '../context.ts';
 import { readCatalogFile } from '../files.ts';
 import { type Answer, plural } from '../output.ts';
@@ -17,7 +18,7 @@ interface LintOptions extends FolderOptions {
 }
 
 interface Linted {
-  readonly findings: readonly SarifFinding[];
+  readonly findings: readonly Finding[];
   /** Whether it was known which catalogs there are. */
   readonly catalog: boolean;
 }
@@ -51,7 +52,7 @@ async function lint(context: CliContext, connection: Connection, options: LintOp
   return { value, text: asText(findings, options), exit };
 }
 
-function asText(findings: readonly SarifFinding[], { all }: LintOptions): string {
+function asText(findings: readonly Finding[], { all }: LintOptions): string {
   const shown = findings.filter((finding) => all === true || finding.severity !== 'note');
   const lines = shown.map((f) => {
     const hint = f.hint === undefined ? '' : `\n    ${f.hint}`;

@@ -128,7 +128,8 @@ export function formatClusterPlan(cluster: ClusterPlanValue): string[] {
     '',
     `cluster ${cluster.cluster}, catalog ${cluster.catalog}: ${cluster.error ?? plural(cluster.operations.length, 'operation')}`,
   ];
-  for (const reason of cluster.notEnforced) lines.push(`  not enforced: ${reason}`);
+  for (const reason of cluster.notEnforced)
+    lines.push(`  not enforced on cluster ${cluster.cluster}: ${reason}`);
   for (const operation of cluster.operations) {
     lines.push(`  ${operation.words}`, ...operation.sql.split('\n').map((line) => `      ${line}`));
   }

@@ -29,7 +29,7 @@ export function syncCommands(program: Command, context: CliContext): void {
       const lines = value.clusters.flatMap((c) => [
         `${c.cluster}/${c.catalog}: ${plural(c.operations.length, 'operation')} done`,
         ...(c.error === undefined ? [] : [`  ${c.error}`]),
-        ...c.notEnforced.map((reason) => `  not enforced: ${reason}`),
+        ...c.notEnforced.map((reason) => `  not enforced on cluster ${c.cluster}: ${reason}`),
       ]);
       return { value, text: lines.join('\n'), exit: failed ? 3 : 0 };
     }),

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { Client } from 'pg';
+import type { Client } from 'pg';
 import { z } from 'zod';
 import { WritError } from '../../kernel/errors.ts';
 import { identifier, literal, type Sql, sql, trustedSql } from '../../kernel/sql.ts';
+import { connected, execute } from '../application-client.ts';
 import { writePrivate } from '../home.ts';
 
 // The database `shop`, made under another name and renamed when whole: one that is named `shop` is complete.
@@ -30,7 +31,7 @@ export async function createSampleShop(
   const known = existsSync(passwordFile);
   const passwords = known ? readPasswords(passwordFile) : newPasswords();
   if (!known) writePrivate(passwordFile, `${JSON.stringify(passwords, undefined, 2)}\n`);
-  const complete = await on(adminUrl, async (admin) => {
+  const complete = await connected(adminUrl, 'writ dev', async (admin) => {
     const exists = await admin.query('select 1 from pg_database where datname = $1', [shopDatabase]);
     const whole = exists.rowCount === 1;
     if (!whole || !known) await makeRoles(admin, passwords);
@@ -40,7 +41,7 @@ export async function createSampleShop(
   const urls = roleUrls(adminUrl, passwords);
   if (!complete) {
     await fill(urlOf(adminUrl, draftDatabase, 'shop_app', passwords.shop_app));
-    await on(adminUrl, (admin) =>
+    await connected(adminUrl, 'writ dev', (admin) =>
       execute(admin, sql`alter database ${identifier(draftDatabase)} rename to ${identifier(shopDatabase)}`),
     );
   }
@@ -63,7 +64,7 @@ async function makeEmptyDatabase(admin: Client): Promise<void> {
 }
 
 async function fill(url: string): Promise<void> {
-  await on(url, async (application) => {
+  await connected(url, 'writ dev', async (application) => {
     await execute(application, sql`set synchronous_commit = off`);
     await execute(application, sql`begin`);
     await execute(application, fileSql('./shop.sql'));
@@ -71,22 +72,6 @@ async function fill(url: string): Promise<void> {
     // Statistics on purpose and at once: plans and pg_stats are then the same on every start.
     await execute(application, sql`analyze`);
   });
-}
-
-async function on<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
-  const client = new Client({ connectionString: url, application_name: 'writ dev' });
-  // The server may end while we are connected; the statement under way reports it.
-  client.on('error', () => {});
-  await client.connect();
-  try {
-    return await work(client);
-  } finally {
-    await client.end();
-  }
-}
-
-async function execute(client: Client, statement: Sql): Promise<void> {
-  await client.query(statement.text);
 }
 
 function fileSql(path: string): Sql {
