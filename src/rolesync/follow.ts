@@ -91,6 +91,8 @@ class GitFollower implements Follower {
   private readonly options: FollowOptions;
   private inForce: InForce | undefined;
   private seen: { readonly commit: string; readonly at: number } | undefined;
+  /** What was seen there and is not followed: an operator went back from it. */
+  private held: string | undefined;
   private refusal:
     | (FollowRefusal & { readonly error: WritError; readonly catalog: CatalogSnapshot })
     | undefined;
@@ -119,7 +121,7 @@ class GitFollower implements Follower {
         ? {}
         : { inForce: { ...kept.source, since: kept.appliedAt, appliedBy: kept.appliedBy } }),
       ...(this.seen === undefined ? {} : { seen: this.seen }),
-      rolledBack: this.seen !== undefined && held.has(this.seen.commit),
+      rolledBack: this.seen !== undefined && (held.has(this.seen.commit) || this.held === this.seen.commit),
       lagging: this.lagging.map(({ catalog, error }) => ({ catalog, why: error?.message ?? '' })),
       ...('message' in refusal ? { refusal } : {}),
     };
@@ -207,7 +209,8 @@ class GitFollower implements Follower {
       if (this.lagging.length > 0) await this.catchUp();
       return;
     }
-    if (rolledBack(store.policies()).has(head)) {
+    this.held = (await this.isHeld(head)) ? head : undefined;
+    if (this.held !== undefined) {
       this.refusal = undefined;
       return;
     }
@@ -218,6 +221,17 @@ class GitFollower implements Follower {
     this.refusal = undefined;
     this.lagging = laggards(applied);
     this.record({ ...source, ...verified }, applied.policy.summary, actor);
+  }
+
+  /** Rolled back, or on the way to what was: moving the ref there needs no signature. */
+  private async isHeld(head: string): Promise<boolean> {
+    const { store } = this.options;
+    const held = rolledBack(store.policies());
+    if (held.has(head)) return true;
+    const now = store.policyInForce()?.source?.commit;
+    if (now === undefined || !(await this.repository.isAncestor(now, head))) return false;
+    for (const commit of held) if (await this.repository.isAncestor(head, commit)) return true;
+    return false;
   }
 
   /** The same verdict about the same commit; a policy that did not fit the tables may fit them now. */
