@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { Client } from 'pg';
+import { Client, type QueryConfig } from 'pg';
 import type { FunctionInfo, TableInfo } from '../catalog/model.ts';
 import { toWritError } from '../kernel/errors.ts';
 import { lastPart, nameParts, type SecurableName } from '../kernel/securable-name.ts';
@@ -134,6 +134,11 @@ async function on<T>(url: string, work: (client: Client) => Promise<T>): Promise
   }
 }
 
+/** One statement by protocol: a view's text in a catalog's file can bring no second one along. */
 async function run(client: Client, statement: Sql): Promise<void> {
-  await client.query(statement.text);
+  const config: QueryConfig & { readonly queryMode: 'extended' } = {
+    text: statement.text,
+    queryMode: 'extended',
+  };
+  await client.query(config);
 }
