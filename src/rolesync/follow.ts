@@ -98,7 +98,10 @@ class GitFollower implements Follower {
     | undefined;
   /** A cluster did not obey the last apply: tried again when it answers. */
   private lagging: readonly CatalogPlan[] = [];
-  private last: Promise<unknown> = Promise.resolve();
+  private readonly looking = new Turns();
+  /** Apart from looking: nobody who pushes much can make an operator wait who goes back. */
+  private readonly applying = new Turns();
+  private rollbacks = 0;
   private timer: NodeJS.Timeout | undefined;
   private closed = false;
 
@@ -128,14 +131,15 @@ class GitFollower implements Follower {
   }
 
   look(actor: Actor, accept?: Acceptance): Promise<FollowStatus> {
-    return this.alone(async () => {
+    return this.looking.alone(async () => {
       await this.lookOnce(accept === undefined ? { actor: itself } : { actor, accept }, true);
       return this.status();
     });
   }
 
   rollback(actor: Actor, { commit: wanted, reason, accept }: RollbackRequest): Promise<FollowStatus> {
-    return this.alone(async () => {
+    return this.applying.alone(async () => {
+      this.rollbacks++;
       const policies = this.options.store.policies();
       const target = wanted === undefined ? before(policies) : named(policies, wanted);
       const from = this.options.store.policyInForce()?.source?.commit;
@@ -172,7 +176,7 @@ class GitFollower implements Follower {
       if (this.closed) return;
       this.timer = setTimeout(turn, this.options.everySeconds * 1000);
     };
-    const turn = () => void this.alone(() => this.lookOnce({ actor: itself }, false)).finally(next);
+    const turn = () => void this.looking.alone(() => this.lookOnce({ actor: itself }, false)).finally(next);
     turn();
   }
 
@@ -180,7 +184,8 @@ class GitFollower implements Follower {
     this.closed = true;
     if (this.timer !== undefined) clearTimeout(this.timer);
     this.repository.close();
-    await this.last;
+    await this.looking.last;
+    await this.applying.last;
   }
 
   private running(): InForce {
@@ -206,7 +211,7 @@ class GitFollower implements Follower {
     const { store } = this.options;
     if (head === store.policyInForce()?.source?.commit) {
       this.refusal = undefined;
-      if (this.lagging.length > 0) await this.catchUp();
+      if (this.lagging.length > 0) await this.applying.alone(() => this.catchUp());
       return;
     }
     this.held = (await this.isHeld(head)) ? head : undefined;
@@ -215,12 +220,17 @@ class GitFollower implements Follower {
       return;
     }
     if (!asked && this.refusedBefore(head)) return;
+    const { rollbacks } = this;
     const verified = await this.verify(head);
     const source = this.sourceOf(verified);
-    const applied = await this.running().apply(actor, { files: verified.files, source, accept });
-    this.refusal = undefined;
-    this.lagging = laggards(applied);
-    this.record({ ...source, ...verified }, applied.policy.summary, actor);
+    await this.applying.alone(async () => {
+      // An operator went back meanwhile: the next look asks again whether this is to be followed.
+      if (rollbacks !== this.rollbacks) return;
+      const applied = await this.running().apply(actor, { files: verified.files, source, accept });
+      this.refusal = undefined;
+      this.lagging = laggards(applied);
+      this.record({ ...source, ...verified }, applied.policy.summary, actor);
+    });
   }
 
   /** Rolled back, or on the way to what was: moving the ref there needs no signature. */
@@ -330,9 +340,13 @@ class GitFollower implements Follower {
       log(toWritError(thrown).message, { commit });
     }
   }
+}
 
-  /** One look or rollback at a time. */
-  private alone<T>(work: () => Promise<T>): Promise<T> {
+/** One at a time, in the order of asking. */
+class Turns {
+  last: Promise<unknown> = Promise.resolve();
+
+  alone<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.last.then(work, work);
     this.last = turn.catch(() => undefined);
     return turn;
