@@ -1,4 +1,4 @@
-import { Client } from 'pg';
+import { Client, type QueryConfig } from 'pg';
 import type { Sql } from '../kernel/sql.ts';
 
 // Connections with which databases are filled before anybody governs them.
@@ -22,4 +22,10 @@ export async function connected<T>(
 
 export async function execute(client: Client, statement: Sql): Promise<void> {
   await client.query(statement.text);
+}
+
+/** One statement by protocol: a text from elsewhere can bring no second one along. */
+export async function executeOne(client: Client, { text }: Sql): Promise<void> {
+  const config: QueryConfig & { readonly queryMode: 'extended' } = { text, queryMode: 'extended' };
+  await client.query(config);
 }

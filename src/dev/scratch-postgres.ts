@@ -13,7 +13,7 @@ import {
   sql,
   trustedSql,
 } from '../kernel/sql.ts';
-import { connected, execute } from './application-client.ts';
+import { connected, executeOne } from './application-client.ts';
 
 // A database as an application would have it, made from a catalog's description and the rows of tests. Everything
 // belongs to a role of its own, as the application's does; nothing here knows of policies.
@@ -36,8 +36,8 @@ const application = 'scratch_app';
 export async function makeScratchRoles(adminUrl: string, roles: readonly string[]): Promise<string> {
   const password = randomBytes(18).toString('base64url');
   await connected(adminUrl, 'writ policy test', async (admin) => {
-    await execute(admin, sql`create role ${identifier(application)} login password ${literal(password)}`);
-    for (const role of roles) await execute(admin, sql`create role ${identifier(role)} nologin`);
+    await executeOne(admin, sql`create role ${identifier(application)} login password ${literal(password)}`);
+    for (const role of roles) await executeOne(admin, sql`create role ${identifier(role)} nologin`);
   });
   return password;
 }
@@ -49,7 +49,7 @@ export async function makeScratchDatabase(
   database: ScratchDatabase,
 ): Promise<readonly string[]> {
   await connected(adminUrl, 'writ policy test', (admin) =>
-    execute(
+    executeOne(
       admin,
       sql`create database ${identifier(database.name)} owner ${identifier(application)} template template0`,
     ),
@@ -63,9 +63,9 @@ export async function makeScratchDatabase(
 
 async function fill(client: Client, database: ScratchDatabase): Promise<readonly string[]> {
   const problems: string[] = [];
-  await execute(client, sql`set synchronous_commit = off`);
+  await executeOne(client, sql`set synchronous_commit = off`);
   for (const schema of database.schemas)
-    await execute(client, sql`create schema if not exists ${identifier(lastPart(schema))}`);
+    await executeOne(client, sql`create schema if not exists ${identifier(lastPart(schema))}`);
   for (const { info, rows } of database.tables) await makeTable(client, info, rows);
   for (const info of database.functions)
     await attempt(problems, `function ${info.name}`, () => makeFunction(client, info));
@@ -99,7 +99,7 @@ async function makeTable(
     const type = known.rows[0]?.is === null ? sql`text` : trustedSql(engineType, 'catalog');
     columns.push(sql`${identifier(name)} ${type}`);
   }
-  await execute(client, sql`create table ${table} (${join(columns)})`);
+  await executeOne(client, sql`create table ${table} (${join(columns)})`);
   if (rows.length === 0) return;
   await client.query(
     sql`insert into ${table} select * from json_populate_recordset(null::${table}, $1)`.text,
@@ -110,15 +110,15 @@ async function makeTable(
 async function makeView(client: Client, { name, kind, definition = '' }: TableInfo): Promise<void> {
   const view = qualified(...nameParts(name).slice(1));
   const body = trustedSql(definition.trim().replace(/;$/, ''), 'catalog');
-  if (kind === 'VIEW') await execute(client, sql`create view ${view} as ${body}`);
-  else await execute(client, sql`create materialized view ${view} as ${body}`);
+  if (kind === 'VIEW') await executeOne(client, sql`create view ${view} as ${body}`);
+  else await executeOne(client, sql`create materialized view ${view} as ${body}`);
 }
 
 /** One that does nothing: policies may name it, tests of rows do not call it. */
 async function makeFunction(client: Client, { name, signature }: FunctionInfo): Promise<void> {
   const fn = qualified(...nameParts(name).slice(1));
   const body = dollarQuoted(sql`begin end`);
-  await execute(
+  await executeOne(
     client,
     sql`create function ${fn}(${trustedSql(signature, 'catalog')}) returns void language plpgsql as ${body}`,
   );

@@ -1,4 +1,4 @@
-import { isAlias, isMap, isScalar, isSeq, type LineCounter, type Node, type Scalar } from 'yaml';
+import { type Alias, isAlias, isMap, isScalar, isSeq, type LineCounter, type Node, type Scalar } from 'yaml';
 import { WritError } from '../kernel/errors.ts';
 import type { Place, Placed, PlacedText } from './document.ts';
 import type { Findings } from './findings.ts';
@@ -20,11 +20,14 @@ export class YamlValue {
   readonly at: Place;
   readonly #node: Node | null;
   readonly #source: Source;
+  /** Reached through an alias: it may be read many times. */
+  readonly #again: boolean;
 
-  constructor(node: Node | null, at: Place, source: Source) {
+  constructor(node: Node | null, at: Place, source: Source, again = false) {
     this.#node = node;
     this.at = at;
     this.#source = source;
+    this.#again = again;
   }
 
   get isList(): boolean {
@@ -38,6 +41,7 @@ export class YamlValue {
   /** A map with keys of the file's choosing (names of groups, tags …). Duplicate keys are findings. */
   entries(what: string): readonly Field[] {
     if (!isMap(this.#node)) return this.wrong(`${what} must be a map`) ?? [];
+    if (this.#again && !this.#source.mayRead(this.#node.items.length, this.at)) return [];
     const fields: Field[] = [];
     const seen = new Set<string>();
     for (const pair of this.#node.items) {
@@ -79,6 +83,7 @@ export class YamlValue {
   /** A list; anything else is a finding. */
   list(what: string): readonly YamlValue[] {
     if (!isSeq(this.#node)) return this.wrong(`${what} must be a list`) ?? [];
+    if (this.#again && !this.#source.mayRead(this.#node.items.length, this.at)) return [];
     return this.#node.items.map((item) => this.below(item as Node | null, this.at));
   }
 
@@ -127,7 +132,13 @@ export class YamlValue {
 
   /** The value as plain data (rows of tests). */
   plain(): unknown {
-    return this.#node === null ? null : (this.#node.toJS(this.#source.document) as unknown);
+    if (this.#node === null) return null;
+    try {
+      return this.#node.toJS(this.#source.document) as unknown;
+    } catch (thrown) {
+      // Its own guard against aliases of aliases.
+      return this.wrong(thrown instanceof Error ? thrown.message : 'unreadable');
+    }
   }
 
   /** Reports a wrong type here. @returns undefined, so that callers can return it */
@@ -137,8 +148,9 @@ export class YamlValue {
   }
 
   private below(node: Node | null, fallback: Place): YamlValue {
-    const resolved = isAlias(node) ? (node.resolve(this.#source.document) ?? null) : node;
-    return new YamlValue(resolved, this.#source.place(node, fallback), this.#source);
+    const at = this.#source.place(node, fallback);
+    if (!isAlias(node)) return new YamlValue(node, at, this.#source, this.#again);
+    return new YamlValue(this.#source.resolve(node, at), at, this.#source, true);
   }
 
   private unknownKey(what: string, key: Placed<string>, known: readonly string[]): void {
@@ -153,8 +165,14 @@ export class YamlValue {
 
 type YamlDocument = Parameters<Node['toJS']>[0];
 
+/** A small file may say very much through aliases of aliases: so many of them, and so many entries below them. */
+const mostAliases = 100;
+const mostAgain = 100_000;
+
 /** What all nodes of one document share. */
 export class Source {
+  #aliases = 0;
+  #again = 0;
   readonly findings: Findings;
   readonly document: YamlDocument;
   readonly #path: string;
@@ -167,6 +185,25 @@ export class Source {
     this.#lines = lines;
     this.findings = findings;
     this.document = document;
+  }
+
+  /** What an alias stands for; null, with one finding, where there are too many. */
+  resolve(alias: Alias, at: Place): Node | null {
+    if (++this.#aliases === mostAliases + 1) this.#tooMuch(at);
+    return this.#aliases > mostAliases ? null : (alias.resolve(this.document) ?? null);
+  }
+
+  /** Whether so many entries more may be read below aliases; one finding where not. */
+  mayRead(entries: number, at: Place): boolean {
+    const before = this.#again;
+    this.#again += entries;
+    if (before <= mostAgain && this.#again > mostAgain) this.#tooMuch(at);
+    return this.#again <= mostAgain;
+  }
+
+  #tooMuch(at: Place): void {
+    const most = `at most ${mostAliases} of them, with ${mostAgain} entries below them all`;
+    this.findings.error('yaml-syntax', at, `too much stands in this document through aliases: ${most}`);
   }
 
   at(offset: number): Place {

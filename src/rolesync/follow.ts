@@ -91,12 +91,17 @@ class GitFollower implements Follower {
   private readonly options: FollowOptions;
   private inForce: InForce | undefined;
   private seen: { readonly commit: string; readonly at: number } | undefined;
+  /** What was seen there and is not followed: an operator went back from it. */
+  private held: string | undefined;
   private refusal:
     | (FollowRefusal & { readonly error: WritError; readonly catalog: CatalogSnapshot })
     | undefined;
   /** A cluster did not obey the last apply: tried again when it answers. */
   private lagging: readonly CatalogPlan[] = [];
-  private last: Promise<unknown> = Promise.resolve();
+  private readonly looking = new Turns();
+  /** Apart from looking: nobody who pushes much can make an operator wait who goes back. */
+  private readonly applying = new Turns();
+  private rollbacks = 0;
   private timer: NodeJS.Timeout | undefined;
   private closed = false;
 
@@ -119,21 +124,22 @@ class GitFollower implements Follower {
         ? {}
         : { inForce: { ...kept.source, since: kept.appliedAt, appliedBy: kept.appliedBy } }),
       ...(this.seen === undefined ? {} : { seen: this.seen }),
-      rolledBack: this.seen !== undefined && held.has(this.seen.commit),
+      rolledBack: this.seen !== undefined && (held.has(this.seen.commit) || this.held === this.seen.commit),
       lagging: this.lagging.map(({ catalog, error }) => ({ catalog, why: error?.message ?? '' })),
       ...('message' in refusal ? { refusal } : {}),
     };
   }
 
   look(actor: Actor, accept?: Acceptance): Promise<FollowStatus> {
-    return this.alone(async () => {
+    return this.looking.alone(async () => {
       await this.lookOnce(accept === undefined ? { actor: itself } : { actor, accept }, true);
       return this.status();
     });
   }
 
   rollback(actor: Actor, { commit: wanted, reason, accept }: RollbackRequest): Promise<FollowStatus> {
-    return this.alone(async () => {
+    return this.applying.alone(async () => {
+      this.rollbacks++;
       const policies = this.options.store.policies();
       const target = wanted === undefined ? before(policies) : named(policies, wanted);
       const from = this.options.store.policyInForce()?.source?.commit;
@@ -170,7 +176,7 @@ class GitFollower implements Follower {
       if (this.closed) return;
       this.timer = setTimeout(turn, this.options.everySeconds * 1000);
     };
-    const turn = () => void this.alone(() => this.lookOnce({ actor: itself }, false)).finally(next);
+    const turn = () => void this.looking.alone(() => this.lookOnce({ actor: itself }, false)).finally(next);
     turn();
   }
 
@@ -178,7 +184,8 @@ class GitFollower implements Follower {
     this.closed = true;
     if (this.timer !== undefined) clearTimeout(this.timer);
     this.repository.close();
-    await this.last;
+    await this.looking.last;
+    await this.applying.last;
   }
 
   private running(): InForce {
@@ -204,20 +211,37 @@ class GitFollower implements Follower {
     const { store } = this.options;
     if (head === store.policyInForce()?.source?.commit) {
       this.refusal = undefined;
-      if (this.lagging.length > 0) await this.catchUp();
+      if (this.lagging.length > 0) await this.applying.alone(() => this.catchUp());
       return;
     }
-    if (rolledBack(store.policies()).has(head)) {
+    this.held = (await this.isHeld(head)) ? head : undefined;
+    if (this.held !== undefined) {
       this.refusal = undefined;
       return;
     }
     if (!asked && this.refusedBefore(head)) return;
+    const { rollbacks } = this;
     const verified = await this.verify(head);
     const source = this.sourceOf(verified);
-    const applied = await this.running().apply(actor, { files: verified.files, source, accept });
-    this.refusal = undefined;
-    this.lagging = laggards(applied);
-    this.record({ ...source, ...verified }, applied.policy.summary, actor);
+    await this.applying.alone(async () => {
+      // An operator went back meanwhile: the next look asks again whether this is to be followed.
+      if (rollbacks !== this.rollbacks) return;
+      const applied = await this.running().apply(actor, { files: verified.files, source, accept });
+      this.refusal = undefined;
+      this.lagging = laggards(applied);
+      this.record({ ...source, ...verified }, applied.policy.summary, actor);
+    });
+  }
+
+  /** Rolled back, or on the way to what was: moving the ref there needs no signature. */
+  private async isHeld(head: string): Promise<boolean> {
+    const { store } = this.options;
+    const held = rolledBack(store.policies());
+    if (held.has(head)) return true;
+    const now = store.policyInForce()?.source?.commit;
+    if (now === undefined || !(await this.repository.isAncestor(now, head))) return false;
+    for (const commit of held) if (await this.repository.isAncestor(head, commit)) return true;
+    return false;
   }
 
   /** The same verdict about the same commit; a policy that did not fit the tables may fit them now. */
@@ -316,9 +340,13 @@ class GitFollower implements Follower {
       log(toWritError(thrown).message, { commit });
     }
   }
+}
 
-  /** One look or rollback at a time. */
-  private alone<T>(work: () => Promise<T>): Promise<T> {
+/** One at a time, in the order of asking. */
+class Turns {
+  last: Promise<unknown> = Promise.resolve();
+
+  alone<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.last.then(work, work);
     this.last = turn.catch(() => undefined);
     return turn;

@@ -234,3 +234,18 @@ describe('what the files say wrongly, each with its place', () => {
     expect(findings(`kind: ${'['.repeat(20_000)}`).length).toBeGreaterThan(0);
   });
 });
+
+describe('aliases', () => {
+  test('some are read', () => {
+    const text = 'kind: grants\ngrants: [&g { on: shop, to: a, privileges: [SELECT] }, *g]\n';
+    expect(parsePolicyFiles([{ path: 'p.yaml', text }]).documents.grants).toHaveLength(2);
+  });
+
+  test('a small file does not say very much through them', () => {
+    const on = (many: number) => Array.from({ length: many }, (_, i) => `t${i}`).join(', ');
+    const file = (names: number, aliases: number) =>
+      `kind: grants\ngrants: [&g { on: &n [${on(names)}], to: a, privileges: [SELECT] }${', *g'.repeat(aliases)}]\n`;
+    for (const text of [file(5_000, 50), file(3, 3_000)])
+      expect(findings(text).filter((each) => each.includes('through aliases'))).toHaveLength(1);
+  });
+});

@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -392,5 +392,10 @@ describe('policy files without an instance', () => {
     expect((await alone({}, 'policy', 'fmt', '--policies', ugly)).code).toBe(1);
     expect(readFileSync(join(ugly, 'a.yaml'), 'utf8')).toBe('kind: tags\ntags: { a: {} }  # why\n');
     expect(readFileSync(join(ugly, 'b.yaml'), 'utf8')).toBe('kind: [');
+    const elsewhere = join(folder, 'elsewhere.yaml');
+    writeFileSync(elsewhere, 'tags: {a:  {}}\nkind: tags');
+    symlinkSync(elsewhere, join(ugly, 'c.yaml'));
+    expect((await alone({}, 'policy', 'fmt', '--policies', ugly)).stderr).toContain('c.yaml is a link out');
+    expect(readFileSync(elsewhere, 'utf8')).toBe('tags: {a:  {}}\nkind: tags');
   });
 });

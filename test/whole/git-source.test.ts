@@ -262,6 +262,7 @@ describe('going back', () => {
   test('rollback: one step, recorded with who did it; the ref still names what was rolled back, and is not followed', async () => {
     const before = await inForce();
     region('APAC');
+    const halfway = origin.commit({ as: 'ann' });
     const bad = origin.commit({ as: 'ann' });
     await fetchNow();
     expect(await regionsOf('ana@acme.test')).toEqual(['APAC']);
@@ -277,6 +278,12 @@ describe('going back', () => {
     });
     await fetchNow();
     expect(await inForce()).toBe(before);
+    // Whoever can push but not sign moves the ref to a commit on the way to what was rolled back.
+    backTo(halfway);
+    expect((await fetchNow()).code).toBe(0);
+    expect(await inForce()).toBe(before);
+    expect(JSON.parse((await served.writ('policy', 'status', '--json')).stdout).rolledBack).toBe(true);
+    backTo(bad);
   });
 
   test('a rollback outlasts a restart, and ends when the ref moves on', async () => {

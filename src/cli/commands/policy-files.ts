@@ -1,6 +1,7 @@
-import { realpathSync, renameSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join, sep } from 'node:path';
 import type { Command } from 'commander';
+import { WritError } from '../../kernel/errors.ts';
 import { policyJsonSchema } from '../../policy/json-schema.ts';
 import { loadPolicyFiles } from '../../policy/load.ts';
 import { action, type CliContext } from '../context.ts';
@@ -49,7 +50,7 @@ async function fmt(context: CliContext, options: FmtOptions): Promise<Answer> {
       left.push(`${path}:${formatted.line}:${formatted.column} left as it is: ${formatted.problem}`);
     else if (formatted.text !== text) {
       changed.push(path);
-      if (options.check !== true) replaceFile(join(folder, path), formatted.text);
+      if (options.check !== true) replaceFile(folder, path, formatted.text);
     }
   }
   const would = options.check === true ? 'would change' : 'formatted';
@@ -62,11 +63,21 @@ async function fmt(context: CliContext, options: FmtOptions): Promise<Answer> {
   };
 }
 
-/** As a whole or not at all; what a link points at is written, not the link. */
-function replaceFile(path: string, text: string): void {
-  const target = realpathSync(path);
-  writeFileSync(`${target}.new`, text, { mode: statSync(target).mode });
-  renameSync(`${target}.new`, target);
+/**
+ * As a whole or not at all; what a link points at is written, not the link.
+ * @throws invalid_argument for a link that leads out of the folder
+ */
+function replaceFile(folder: string, path: string, text: string): void {
+  const target = realpathSync(join(folder, path));
+  if (!target.startsWith(`${realpathSync(folder)}${sep}`))
+    throw new WritError('invalid_argument', {
+      message: `${path} is a link out of the folder: it is not written`,
+      hint: '`writ policy fmt --policies FOLDER` where the file is',
+    });
+  const draft = `${target}.new`;
+  rmSync(draft, { force: true });
+  writeFileSync(draft, text, { mode: statSync(target).mode, flag: 'wx' });
+  renameSync(draft, target);
 }
 
 /** The body of a request about the folder's files; empty: the instance's own. */

@@ -18,6 +18,9 @@ interface Presented {
   /** `?token=`: Trino's plugin sends no headers, but keeps what stands in its URLs. */
   readonly inUrl: string | undefined;
   readonly address: string;
+  /** The headers of those names: a page in a browser on this machine sends its own. */
+  readonly host: string | undefined;
+  readonly origin: string | undefined;
 }
 
 /** The name under which engines are recorded; no person has it, for it holds a space. */
@@ -25,19 +28,26 @@ const engine = 'decision client' as PrincipalName;
 
 const loopback: ReadonlySet<string> = new Set(['127.0.0.1', '::1', '::ffff:127.0.0.1']);
 
+/** A page whose name was pointed at this machine (DNS rebinding) comes from loopback too, under its own name. */
+function isEngineHere({ address, host, origin }: Presented): boolean {
+  const named = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$/i.test(host ?? '');
+  return loopback.has(address) && named && origin === undefined;
+}
+
 /**
  * Who may ask what others may do: whoever shows the decision token, or signs in with MANAGE on the metastore.
  * Trino prints its URLs in errors that its users read, so nothing but the decision token is taken from a URL.
  * @throws permission_denied, and what `authenticate` throws
  */
 export async function decisionClient(
-  { bearer, inUrl, address }: Presented,
+  presented: Presented,
   authenticate: (token: string | undefined) => Promise<Caller>,
   options: {
     readonly decisionClients?: DecisionClientOptions;
     readonly currentSnapshot: () => Snapshot;
   },
 ): Promise<Caller> {
+  const { bearer, inUrl, address } = presented;
   const { decisionClients, currentSnapshot } = options;
   const token = bearer ?? inUrl;
   const asEngine = (credential: string): Caller => ({
@@ -46,7 +56,7 @@ export async function decisionClient(
     operator: false,
     address,
   });
-  if (token === undefined && decisionClients?.trustLoopback === true && loopback.has(address))
+  if (token === undefined && decisionClients?.trustLoopback === true && isEngineHere(presented))
     return asEngine('loopback');
   if (token !== undefined && decisionClients !== undefined && matches(token, decisionClients))
     return asEngine('decision-token');

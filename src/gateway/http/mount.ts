@@ -75,7 +75,13 @@ function callerOf(route: Route, c: Context, options: MountOptions): Promise<Call
       return Promise.resolve(nobody(c));
     case 'decision-client':
       return decisionClient(
-        { bearer: bearerOf(c), inUrl: c.req.query('token'), address: addressOf(c) },
+        {
+          bearer: bearerOf(c),
+          inUrl: c.req.query('token'),
+          address: addressOf(c),
+          host: c.req.header('host'),
+          origin: c.req.header('origin'),
+        },
         (token) => authenticate(token, c, options),
         options,
       ).catch((thrown: unknown) => {

@@ -46,6 +46,8 @@ export async function filesOfTree(
   folder: string,
   read: (objects: readonly string[]) => Promise<Buffer>,
 ): Promise<readonly PolicyFile[]> {
+  const paths = new Set(entries.map(({ path }) => path));
+  if (paths.size < entries.length) refuse(`a path stands twice in the folder ${folder} of the commit`);
   for (const { path, mode } of entries) if (!regular.test(mode)) refuse(`${path} is ${kindOf(mode)}`);
   const wanted = entries.filter(({ path }) => /\.ya?ml$/i.test(path));
   if (wanted.length === 0) refuse(`the folder ${folder} of the commit holds no .yaml file`);

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { devNull } from 'node:os';
 import { join } from 'node:path';
 import type { Environment } from '../../config/settings.ts';
@@ -39,7 +39,10 @@ export interface Repository {
   has(commit: string): Promise<boolean>;
   /** False too where one of them is not known. */
   isAncestor(earlier: string, later: string): Promise<boolean>;
-  /** What `head` brings beyond the known commits, oldest first, with git's word on each signature. */
+  /**
+   * What `head` brings beyond the known commits, oldest first, with git's word on each signature. Where one is refused
+   * nobody is told what they change.
+   */
   commitsSince(known: readonly string[], head: string): Promise<readonly SeenCommit[]>;
   /** The policy files of a commit. @throws invalid_policy for links, submodules, too much, no UTF-8, no file at all */
   files(commit: string): Promise<readonly PolicyFile[]>;
@@ -48,6 +51,9 @@ export interface Repository {
 }
 
 const maximumCommits = 5_000;
+const maximumParents = 8;
+/** Entries of trees that are kept while commits are compared; more are read again. */
+const keptEntries = 200_000;
 const verifyTimeoutMs = 600_000;
 const followed = 'refs/writ/followed';
 
@@ -69,6 +75,7 @@ class Mirror {
   private readonly settings: RepositorySettings;
   private readonly signal: AbortSignal;
   private readonly trees = new Map<string, readonly TreeEntry[]>();
+  private kept = 0;
 
   constructor(settings: RepositorySettings, signal: AbortSignal) {
     this.settings = settings;
@@ -86,6 +93,7 @@ class Mirror {
         timeoutMs: timeoutMs ?? 60_000,
       });
     } catch (thrown) {
+      this.sweep();
       if (!(thrown instanceof WritError)) throw thrown;
       throw new WritError('unreachable', {
         message: `the policy repository ${address.shown} cannot be read (${ref})`,
@@ -96,6 +104,7 @@ class Mirror {
     }
     const { stdout } = await this.git({ args: ['rev-parse', '--verify', '--quiet', `${followed}^{commit}`] });
     this.trees.clear();
+    this.kept = 0;
     return stdout.toString('ascii').trim();
   }
 
@@ -124,9 +133,12 @@ class Mirror {
       input,
       timeoutMs: verifyTimeoutMs,
     });
+    const seen = parseLog(stdout);
+    // Whoever can push but not sign must not make us read what they pushed.
+    const refused = seen.some(({ signature }) => signature.kind === 'refused');
     const commits: SeenCommit[] = [];
-    for (const { parents, ...commit } of parseLog(stdout))
-      commits.push({ ...commit, changes: await this.changes(commit.id, parents) });
+    for (const { parents, ...commit } of seen)
+      commits.push({ ...commit, changes: refused ? [] : await this.changes(commit.id, parents) });
     return commits;
   }
 
@@ -136,19 +148,25 @@ class Mirror {
   }
 
   private async changes(commit: string, parents: readonly string[]): Promise<readonly string[]> {
+    if (parents.length > maximumParents)
+      throw new WritError('too_large', {
+        message: `commit ${commit.slice(0, 12)} merges ${parents.length} parents; at most ${maximumParents} are looked at`,
+      });
     const result = await this.tree(commit);
     const sides = await Promise.all(parents.map((parent) => this.tree(parent)));
     const bases = parents.length > 1 ? await this.mergeBases(parents) : [];
     return changedPaths(result, sides, await Promise.all(bases.map((base) => this.tree(base))));
   }
 
+  /** Of every two parents: what all of an octopus have in common may be so old that what was taken back looks new. */
   private async mergeBases(parents: readonly string[]): Promise<readonly string[]> {
-    const octopus = parents.length > 2 ? ['--octopus'] : [];
-    const { stdout } = await this.git({
-      args: ['merge-base', ...octopus, '--all', ...parents],
-      answers: [1],
-    });
-    return stdout.toString('ascii').split('\n').filter(Boolean);
+    const bases = new Set<string>();
+    for (const [i, one] of parents.entries())
+      for (const other of parents.slice(i + 1)) {
+        const { stdout } = await this.git({ args: ['merge-base', '--all', one, other], answers: [1] });
+        for (const base of stdout.toString('ascii').split('\n').filter(Boolean)) bases.add(base);
+      }
+    return [...bases];
   }
 
   private async tree(commit: string): Promise<Tree> {
@@ -162,8 +180,14 @@ class Mirror {
     const below = folder === '.' ? [] : ['--', `${folder}/`];
     const { stdout } = await this.git({
       args: ['ls-tree', '-r', '-z', '-l', '--full-tree', commit, ...below],
+      maximumBytes: 16 * 1024 * 1024,
     });
     const entries = treeEntries(stdout);
+    this.kept += entries.length;
+    if (this.kept > keptEntries) {
+      this.trees.clear();
+      this.kept = entries.length;
+    }
     this.trees.set(commit, entries);
     return entries;
   }
@@ -183,8 +207,22 @@ class Mirror {
       ? `[safe]\n\tdirectory = ${quoted}\n\tdirectory = ${JSON.stringify(`${path}/.git`)}\n`
       : '';
     writeFileSync(this.globalConfig(), safe, { mode: 0o600 });
+    this.sweep();
     if (existsSync(join(mirror, 'HEAD'))) return;
     await this.git({ args: ['init', '--quiet', '--bare', '--template=', mirror], answers: [] });
+  }
+
+  /** What a git that was killed left behind: locks that would stop every fetch to come, packs that would fill the disk. */
+  private sweep(): void {
+    const { mirror } = this.settings;
+    for (const lock of ['packed-refs.lock', 'shallow.lock', 'config.lock', 'HEAD.lock', `${followed}.lock`])
+      rmSync(join(mirror, lock), { force: true });
+    for (const folder of ['objects', 'objects/pack']) {
+      const inside = join(mirror, folder);
+      const names = existsSync(inside) ? readdirSync(inside) : [];
+      for (const name of names.filter((each) => /^\.?tmp[_-]|^incoming-/.test(each)))
+        rmSync(join(inside, name), { recursive: true, force: true });
+    }
   }
 
   private globalConfig(): string {

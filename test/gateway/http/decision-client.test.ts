@@ -22,10 +22,16 @@ if (snapshot === undefined) throw new Error('the sample does not compile');
 const currentSnapshot = () => snapshot;
 
 function ask(
-  { bearer, inUrl, address = '10.0.0.1' }: { bearer?: string; inUrl?: string; address?: string },
+  {
+    bearer,
+    inUrl,
+    address = '10.0.0.1',
+    host = '127.0.0.1:8080',
+    origin,
+  }: { bearer?: string; inUrl?: string; address?: string; host?: string; origin?: string },
   trustLoopback = false,
 ) {
-  return decisionClient({ bearer, inUrl, address }, signIn, {
+  return decisionClient({ bearer, inUrl, address, host, origin }, signIn, {
     currentSnapshot,
     decisionClients: { token, trustLoopback },
   }).then(
@@ -52,8 +58,20 @@ test('no token: from this machine, under writ dev', async () => {
   expect(await ask({ address: '127.0.0.1', inUrl: 'wrong' }, true)).toMatch(/not the decision token/);
 });
 
+test('a page in a browser on this machine is no engine', async () => {
+  const address = '127.0.0.1';
+  expect(await ask({ address, host: 'localhost:8080' }, true)).toBe('loopback');
+  expect(await ask({ address, host: '[::1]' }, true)).toBe('loopback');
+  for (const host of ['evil.example:8080', '127.0.0.1.evil.example', 'evil.example#127.0.0.1', ''])
+    expect(await ask({ address, host }, true)).toBe('no token');
+  expect(await ask({ address, origin: 'http://evil.example' }, true)).toBe('no token');
+  expect(await ask({ address, origin: 'null' }, true)).toBe('no token');
+});
+
+const nothing = { bearer: undefined, inUrl: undefined, address: '', host: undefined, origin: undefined };
+
 test('an engine is recorded as one, never as the operator', async () => {
-  const caller = await decisionClient({ bearer: token, inUrl: undefined, address: '' }, signIn, {
+  const caller = await decisionClient({ ...nothing, bearer: token }, signIn, {
     currentSnapshot,
     decisionClients: { token, trustLoopback: false },
   });

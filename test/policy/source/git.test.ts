@@ -1,9 +1,10 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Repository } from '../../../src/policy/source/git.ts';
+import { filesOfTree } from '../../../src/policy/source/git-tree.ts';
 import { type TestRepository, testRepository } from '../../whole/git-repository.ts';
 import { allowedSigners, mirrorOf } from './fixture.ts';
 
@@ -136,23 +137,29 @@ function gpgKey(name: string): { home: string; id: string } {
 }
 
 describe('what a commit itself changes', () => {
+  const signAll = () => {
+    origin.git('config', 'gpg.format', 'ssh');
+    origin.git('config', 'user.signingKey', join(origin.keys, 'ann'));
+    origin.git('config', 'commit.gpgSign', 'true');
+  };
   const changes = async (repository: Repository) =>
     Object.fromEntries(
       (await repository.commitsSince([], await repository.fetch())).map(({ id, changes }) => [id, changes]),
     );
 
   test('a clean merge changes nothing itself; one that keeps the older version does', async () => {
-    const repository = mirror();
+    const repository = trusting(`ann@acme.test ${ann}`);
+    signAll();
     origin.write('policies/a.yaml', 'kind: grants\n');
     origin.write('policies/b.yaml', 'kind: grants\n');
     origin.write('README.md', 'not a policy');
-    const first = origin.commit();
+    const first = origin.commit({ as: 'ann' });
     origin.git('checkout', '-q', '-b', 'side');
     origin.write('policies/b.yaml', 'kind: grants\ngrants: []\n');
     origin.git('commit', '-qam', 'side');
     origin.git('checkout', '-q', 'main');
     origin.write('policies/a.yaml', 'kind: grants\nowners: []\n');
-    const narrowed = origin.commit();
+    const narrowed = origin.commit({ as: 'ann' });
     origin.git('merge', '-q', '--no-ff', '-m', 'clean', 'side');
     const clean = origin.git('rev-parse', 'HEAD');
     origin.git('reset', '-q', '--hard', narrowed);
@@ -173,6 +180,30 @@ describe('what a commit itself changes', () => {
     origin.git('reset', '-q', '--hard', clean);
     origin.push('--force');
     expect((await changes(repository))[clean]).toEqual([]);
+  });
+
+  test('an octopus does not bring back what was taken away, however old its third parent is', async () => {
+    const repository = trusting(`ann@acme.test ${ann}`);
+    signAll();
+    const before = origin.commit({ as: 'ann' });
+    origin.write('policies/wide.yaml', 'kind: grants\n');
+    const wide = origin.commit({ as: 'ann' });
+    const tree = origin.git('rev-parse', `${wide}^{tree}`);
+    origin.git('rm', '-q', 'policies/wide.yaml');
+    const narrow = origin.commit({ as: 'ann' });
+    const parents = [narrow, wide, before].flatMap((parent) => ['-p', parent]);
+    const octopus = origin.git('commit-tree', '-S', tree, ...parents, '-m', 'merge');
+    origin.git('reset', '-q', '--hard', octopus);
+    origin.push();
+    expect((await changes(repository))[octopus]).toEqual(['policies/wide.yaml']);
+  });
+
+  test('where one commit is refused, nobody looks at what they hold', async () => {
+    const repository = trusting(`ann@acme.test ${ann}`);
+    origin.commit({ as: 'ann' });
+    origin.write('policies/big.yaml', 'kind: grants\n');
+    origin.commit();
+    expect(Object.values(await changes(repository))).toEqual([[], []]);
   });
 });
 
@@ -246,6 +277,29 @@ describe('a hostile repository', () => {
     });
     const away = mirror({}, { address: { shown: join(origin.keys, 'nowhere.git'), header: undefined } });
     await expect(away.fetch()).rejects.toMatchObject({ code: 'unreachable' });
+  });
+
+  test('what a killed git left behind stops nothing and does not pile up', async () => {
+    const home = join(origin.keys, 'mirror');
+    const repository = mirror({}, { mirror: home });
+    origin.commit();
+    await repository.fetch();
+    mkdirSync(join(home, 'objects', 'pack'), { recursive: true });
+    const left = ['refs/writ/followed.lock', 'packed-refs.lock', 'objects/pack/tmp_pack_x1'].map((name) =>
+      join(home, name),
+    );
+    for (const file of left) writeFileSync(file, 'x');
+    const next = origin.commit();
+    expect(await repository.fetch()).toBe(next);
+    expect(left.filter((file) => existsSync(file))).toEqual([]);
+  });
+
+  test('a tree that names one path twice is refused', () => {
+    const entry = { path: 'policies/a.yaml', mode: '100644', object: 'a'.repeat(40), size: 1 };
+    const read = () => Promise.resolve(Buffer.alloc(0));
+    return expect(
+      filesOfTree([entry, { ...entry, object: 'b'.repeat(40) }], 'policies', read),
+    ).rejects.toThrow('a path stands twice');
   });
 
   test('a fetch that hangs is given up', async () => {
