@@ -23,6 +23,9 @@ const maskTexts: Readonly<Record<string, (who: Who, value: string, row: Row) => 
   "'hidden'": () => 'hidden',
   "case when is_member('delta') then value end": (who, value) => (who.groups.has('delta') ? value : null),
   'principal()': (who) => who.name,
+  "case when region = 'EMEA' then value else 'x' end": (_, value, row) =>
+    row['region'] === 'EMEA' ? value : 'x',
+  'left(value, 2) || any_region': (_, value, row) => `${value.slice(0, 2)}${row['region']}`,
 };
 
 interface Audience {
@@ -167,11 +170,18 @@ const filterDocument = ({ on, text, to, except }: Filter, i: number) => ({
   except,
 });
 
+/** Names under which a text asks for the region: it applies where a column carries that tag. */
+const regionNames = (text: string) =>
+  ['region', 'any_region'].filter((name) => text.split(/\W/).includes(name));
+
 const maskDocument = ({ on, text, pii, when, to, except }: Mask, i: number) => ({
   name: `mask_${i}`,
   on,
   columnMask: text,
-  match: { value: { pii: pii ?? true } },
+  match: {
+    value: { pii: pii ?? true },
+    ...Object.fromEntries(regionNames(text).map((name) => [name, { residency: 'region' }])),
+  },
   ...(when ? { when: { secret: 'yes' } } : {}),
   strength: 10 - i,
   to,
@@ -231,6 +241,7 @@ function maskOf(policy: Written, who: Who, table: string, column: string): Mask 
       within(table, mask.on) &&
       (mask.pii === undefined || mask.pii === tag) &&
       (!mask.when || isSecret(policy, table)) &&
+      (regionNames(mask.text).length === 0 || policy.residency.includes(`${table}.region`)) &&
       binds(who, mask),
   );
 }
