@@ -68,7 +68,7 @@ function checkRequired(entry: RequireEntry, { catalog, tags }: CheckInput, findi
     for (const table of catalog.tables.values()) {
       if (table.kind === 'VIEW' || table.kind === 'MATERIALIZED_VIEW') continue;
       for (const column of table.columns) {
-        if (!like.test(column.name)) continue;
+        if (!like.test(column.name) && !like.test(plainLetters(column.name))) continue;
         const name = child(table.name, column.name);
         if (tags.own(name).has(entry.tag.value)) continue;
         const message = `column ${name} looks like ${JSON.stringify(pattern.value)} but has no tag ${entry.tag.value}`;
@@ -85,4 +85,48 @@ function globPattern(glob: string): RegExp {
     .replaceAll(/\*+/g, '[^]*')
     .replaceAll('?', '[^]');
   return new RegExp(`^${body}$`, 'iu');
+}
+
+/** Letters of other scripts that are drawn as these, in lower case (Unicode Technical Standard 39, confusables). */
+const drawnAlike = new Map(
+  Object.entries({
+    a: 'аαɑ',
+    c: 'сϲ',
+    d: 'ԁ',
+    e: 'еєҽ',
+    g: 'ɡց',
+    h: 'һհ',
+    i: 'іιıɩ',
+    j: 'јϳ',
+    k: 'кκ',
+    l: 'ӏ',
+    m: 'м',
+    n: 'ոη',
+    o: 'оοօ',
+    p: 'рρ',
+    q: 'ԛ',
+    r: 'г',
+    s: 'ѕ',
+    t: 'тτ',
+    u: 'սυ',
+    v: 'νѵ',
+    w: 'ԝω',
+    x: 'хχ',
+    y: 'уүγ',
+  }).flatMap(([plain, others]) => [...others].map((other): [string, string] => [other, plain])),
+);
+
+/** Capitals whose small letters look otherwise. */
+const capitalsAlike = new Map(
+  [...'ΑΒΕΖΗΙΚΜΝΟΡΤΥΧАВЕКМНОРСТХУІЅЈ'].map((letter, i): [string, string] => [
+    letter,
+    'ABEZHIKMNOPTYXABEKMHOPCTXYISJ'[i] ?? letter,
+  ]),
+);
+
+/** A name as it looks: without marks and signs that are not drawn, wide letters narrow, look-alikes as the letter. */
+function plainLetters(name: string): string {
+  const narrow = [...name.normalize('NFKD')].map((letter) => capitalsAlike.get(letter) ?? letter).join('');
+  const drawn = narrow.replaceAll(/[\p{M}\p{Cf}]/gu, '').toLowerCase();
+  return [...drawn].map((letter) => drawnAlike.get(letter) ?? letter).join('');
 }

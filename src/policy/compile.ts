@@ -74,7 +74,8 @@ export async function compilePolicy(input: CompileInput): Promise<Compiled> {
     return { snapshot: undefined, findings, invariants: [] };
   const live = documents.grants.filter((grant) => grant.expires === undefined || grant.expires.value > now);
   const claims = claimsThatCount(documents.groups, input.claimed);
-  const membership = new Membership(documents.groups, namedPrincipals(documents), claims);
+  const named = namedPrincipals(documents);
+  const membership = new Membership(documents.groups, named, claims);
   const access = accessRules(documents, live, catalog, labels);
   const assumptions = assumptionsOf(live, catalog, labels);
   const snapshot = new CompiledSnapshot({
@@ -95,7 +96,9 @@ export async function compilePolicy(input: CompileInput): Promise<Compiled> {
     ),
   });
   const { tables } = rules;
-  const proof = { documents, catalog, tags, membership, tables, access, assumptions, snapshot };
+  // What somebody claims today they may not claim tomorrow: a proof that leaned on it would fail at a sign-in.
+  const unclaimed = claims.size === 0 ? membership : new Membership(documents.groups, named);
+  const proof = { documents, catalog, tags, membership: unclaimed, tables, access, assumptions, snapshot };
   return proven(snapshot, findings, proveInvariants(proof));
 }
 

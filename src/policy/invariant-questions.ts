@@ -16,7 +16,7 @@ import { type AccessRule, depth, type Gate, gatesOf, opens } from './gates.ts';
 import type { Bits, GateWithRules, Lens } from './imagined.ts';
 import { describeInvariant, type Extent } from './invariant-words.ts';
 import type { Audience, ColumnMaskRule, RowFilterRule, TableRules } from './model.ts';
-import { groupsAsked, reveals, truthOf } from './reveals.ts';
+import { groupsAsked, letsAllThrough, reveals } from './reveals.ts';
 import { holds, type Tags } from './tags.ts';
 
 // An invariant × the catalog → questions, each asked once for all that it is answered alike for. Pure.
@@ -164,15 +164,20 @@ class Asking {
   }
 
   #masked(table: TableInfo, column: string, rules: TableRules | undefined, through: SecurableName): void {
-    const masks = (rules?.masks ?? []).filter((mask) => mask.column === column);
+    const masks = (rules?.masks ?? []).filter(
+      (mask) => mask.column === column || namesFor(mask, column).size > 0,
+    );
     const isView = table.kind === 'VIEW' || table.kind === 'MATERIALIZED_VIEW';
     this.#gates({
       on: child(table.name, column),
       through,
       privilege: 'SELECT',
       names: namesOf(masks),
-      key: `${isView} ${masks.map(({ policy }) => policy).join('\n')}`,
-      breaks: (lens) => unmasked(lens, masks, isView),
+      key: JSON.stringify([
+        isView,
+        masks.map((mask) => [mask.policy, mask.column === column, ...namesFor(mask, column)]),
+      ]),
+      breaks: (lens) => unmasked(lens, column, masks, isView),
     });
   }
 
@@ -237,18 +242,33 @@ class Asking {
 
 const reads = () => () => 'nothing keeps them from reading it';
 
-function unmasked(lens: Lens, masks: readonly ColumnMaskRule[], isView: boolean): Breaks {
-  const bound = masks.map((mask) => ({ mask, binds: bindsBits(lens, mask.audience) }));
+/** `masks`: of the column, and of columns beside it whose masks read it. */
+function unmasked(lens: Lens, column: string, masks: readonly ColumnMaskRule[], isView: boolean): Breaks {
+  const bound = masks.map((mask) => ({
+    mask,
+    binds: bindsBits(lens, mask.audience),
+    names: namesFor(mask, column),
+  }));
+  const own = bound.filter(({ mask }) => mask.column === column);
+  const beside = bound.filter(({ mask }) => mask.column !== column);
   return (bits) => {
     if (isView) return 'tags on a view bind no mask; tag the column that it reads';
-    const first = bound.find(({ binds }) => binds(bits))?.mask;
+    const first = own.find(({ binds }) => binds(bits));
     if (first === undefined)
-      return masks.length === 0
+      return own.length === 0
         ? 'no mask is on it'
-        : `not bound by ${masks.map(({ policy }) => policy).join(', ')}`;
-    const shows = reveals(first.expression, memberBits(lens, bits));
-    return shows ? `mask ${first.policy} hands the value on` : undefined;
+        : `not bound by ${own.map(({ mask }) => mask.policy).join(', ')}`;
+    const shows = ({ mask, binds, names }: (typeof bound)[number]) =>
+      binds(bits) && reveals(mask.expression, memberBits(lens, bits), names);
+    if (shows(first)) return `mask ${first.mask.policy} hands the value on`;
+    const other = beside.find(shows)?.mask;
+    return other === undefined ? undefined : `mask ${other.policy} shows it in ${other.column}`;
   };
+}
+
+/** The names under which a mask's expression finds a column: `value`, and what `match` binds to it. */
+function namesFor({ bindings }: ColumnMaskRule, column: string): ReadonlySet<string> {
+  return new Set([...bindings].filter(([, bound]) => bound === column).map(([name]) => name));
 }
 
 function unfiltered(lens: Lens, filters: readonly RowFilterRule[]): Breaks {
@@ -256,7 +276,7 @@ function unfiltered(lens: Lens, filters: readonly RowFilterRule[]): Breaks {
   return (bits) => {
     const isMember = memberBits(lens, bits);
     const binding = bound.filter(({ binds }) => binds(bits)).map(({ filter }) => filter);
-    if (binding.some(({ expression }) => truthOf(expression, isMember) !== true)) return undefined;
+    if (binding.some(({ expression }) => !letsAllThrough(expression, isMember))) return undefined;
     if (binding.length > 0) return `filter ${binding[0]?.policy} lets every row through`;
     return filters.length === 0
       ? 'no row filter is on it'

@@ -1,5 +1,5 @@
 import type { CatalogSnapshot } from '../catalog/model.ts';
-import type { PrincipalName } from '../kernel/principal.ts';
+import type { GroupName, PrincipalName } from '../kernel/principal.ts';
 import type { SecurableName } from '../kernel/securable-name.ts';
 import type { Assumption } from './assumption.ts';
 import type { InvariantEntry, PolicyDocuments } from './document.ts';
@@ -19,6 +19,7 @@ export interface ProofParts {
   readonly documents: PolicyDocuments;
   readonly catalog: CatalogSnapshot;
   readonly tags: Tags;
+  /** As the files say it, without what anybody claims. */
   readonly membership: Membership;
   readonly tables: ReadonlyMap<SecurableName, TableRules>;
   readonly access: readonly AccessRule[];
@@ -99,7 +100,10 @@ function answer(question: Question, parts: ProofParts, lens: Lens): (() => Count
     const { to, role } = question;
     if (allowed(lens.of(to))) return undefined;
     const people = lens.isGroup(to)
-      ? existing(parts, (person) => parts.snapshot.groupsOf(person).has(to) && !allowed(lens.of(person)))
+      ? existing(
+          parts,
+          (person) => parts.snapshot.groupsOf(person).has(to) && !allowed(today(parts, lens, person)),
+        )
       : [to];
     const who = lens.isGroup(to) ? whoIs(undefined, [to]) : to;
     const path = [`may act as ${role} of ${through}`];
@@ -115,7 +119,8 @@ function answer(question: Question, parts: ProofParts, lens: Lens): (() => Count
     const people = existing(
       parts,
       (person) =>
-        broken(lens.of(person)) && parts.snapshot.decide(person, privilege, through).effect === 'allow',
+        broken(today(parts, lens, person)) &&
+        parts.snapshot.decide(person, privilege, through).effect === 'allow',
     );
     return { on, through, people, why: test(bits) ?? '', ...pathOf(somebody) };
   };
@@ -125,6 +130,12 @@ const nobody: Somebody = { name: undefined, groups: [], opened: [] };
 
 function pathOf(somebody: Somebody): Pick<Counterexample, 'who' | 'path'> {
   return { who: whoIs(somebody.name, somebody.groups), path: [...new Set(somebody.opened.map(because))] };
+}
+
+/** Bits of somebody who exists, with what they claim. */
+function today({ snapshot }: ProofParts, lens: Lens, person: PrincipalName): Bits {
+  const groups = snapshot.groupsOf(person);
+  return lens.mask(lens.names.filter((name) => name === person || groups.has(name as GroupName)));
 }
 
 function existing(

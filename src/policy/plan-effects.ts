@@ -2,24 +2,37 @@ import { never } from '../kernel/never.ts';
 import type { PrincipalName } from '../kernel/principal.ts';
 import type { Privilege } from '../kernel/privilege.ts';
 import { child, type SecurableName } from '../kernel/securable-name.ts';
-import type { Expression } from './expression/model.ts';
 import { depth } from './gates.ts';
 import type { ColumnMaskRule, RowFilterRule, Snapshot } from './model.ts';
+import { groupsAsked, letsAllThrough, reveals } from './reveals.ts';
 
 // What changes for one principal on one securable between two snapshots, as values.
 
 export type Effect =
   | { readonly kind: 'privilege'; readonly privilege: Privilege; readonly gained: boolean }
-  | { readonly kind: 'filter'; readonly change: RuleChange<RowFilterRule> }
+  /** `table`: where the filter is; a view shows it on what it reads. */
+  | { readonly kind: 'filter'; readonly table: SecurableName; readonly change: RuleChange<RowFilterRule> }
   | { readonly kind: 'mask'; readonly column: SecurableName; readonly change: RuleChange<ColumnMaskRule> }
   | { readonly kind: 'attribute'; readonly name: string; readonly value: string; readonly gained: boolean }
-  | { readonly kind: 'membership'; readonly group: string; readonly gained: boolean }
+  | {
+      readonly kind: 'membership';
+      readonly group: string;
+      readonly gained: boolean;
+      /** Masks (by column) and row filters (by table) of unchanged text that hide nothing from a member. */
+      readonly opens: readonly Opens[];
+    }
   | { readonly kind: 'assume'; readonly role: string; readonly gained: boolean };
 
-/** A rule that applies now, no longer, or says something else. */
+/** What is shown openly from now on. */
+export interface Opens {
+  readonly kind: 'column' | 'table';
+  readonly on: SecurableName;
+}
+
+/** A rule that applies now, no longer, or says something else; `opens`: what hides nothing from this person. */
 type RuleChange<R> =
   | { readonly is: 'added' | 'removed'; readonly rule: R }
-  | { readonly is: 'changed'; readonly was: R; readonly rule: R };
+  | { readonly is: 'changed'; readonly was: R; readonly rule: R; readonly opens: boolean };
 
 /** More access, less, or something of which neither is known. */
 export type Leaning = 'gain' | 'loss' | 'unknown';
@@ -41,17 +54,23 @@ export function leaningOf(effect: Effect): Leaning {
   }
 }
 
-/** Whether a mask or row filter went, or now says what hides nothing. */
-export function opensUp(effect: Effect): boolean {
-  if (effect.kind !== 'mask' && effect.kind !== 'filter') return false;
+/** What goes without its mask or row filter, or with one that hides nothing. */
+export function opened(effect: Effect): readonly Opens[] {
+  if (effect.kind === 'membership') return effect.opens;
+  if (effect.kind !== 'mask' && effect.kind !== 'filter') return [];
   const { change } = effect;
-  return change.is === 'removed' || (change.is === 'changed' && hidesNothing(change.rule));
+  if (change.is === 'added' || (change.is === 'changed' && !change.opens)) return [];
+  return [
+    effect.kind === 'mask' ? { kind: 'column', on: effect.column } : { kind: 'table', on: effect.table },
+  ];
 }
 
-/** As far as it can be read off: the mask is the value, the filter is true. */
-function hidesNothing({ kind, expression }: RowFilterRule | ColumnMaskRule): boolean {
-  if (kind === 'column-mask') return expression.kind === 'column' && expression.name === 'value';
-  return expression.kind === 'literal' && expression.value === true;
+/** Whether a rule may show this person everything: the value, or every row. */
+function hidesNothing(rule: RowFilterRule | ColumnMaskRule, groups: ReadonlySet<string>): boolean {
+  const isMember = (group: string) => groups.has(group);
+  if (rule.kind === 'row-filter') return letsAllThrough(rule.expression, isMember);
+  const names = [...rule.bindings].filter(([, column]) => column === rule.column).map(([name]) => name);
+  return reveals(rule.expression, isMember, new Set(names));
 }
 
 /** Whether the principal may see or do less than before, or something that is not known to be more. */
@@ -242,6 +261,8 @@ function exists({ catalog }: Snapshot, on: SecurableName): boolean {
 
 interface Shown {
   readonly filters: ReadonlyMap<string, RowFilterRule>;
+  /** Of each filter. */
+  readonly tables: ReadonlyMap<string, SecurableName>;
   readonly masks: ReadonlyMap<SecurableName, ColumnMaskRule>;
 }
 
@@ -253,16 +274,25 @@ function ruleEffects(
 ): readonly Effect[] {
   const before = shown(from, principal, on);
   const after = shown(to, principal, on);
+  const wereIn = from.groupsOf(principal);
+  const areIn = to.groupsOf(principal);
   const effects: Effect[] = [];
-  for (const [, change] of changes(before.filters, after.filters)) effects.push({ kind: 'filter', change });
-  for (const [column, change] of changes(before.masks, after.masks))
+  const tableOf = (key: string) => after.tables.get(key) ?? before.tables.get(key) ?? on;
+  for (const [key, change] of changes(before.filters, after.filters, areIn))
+    effects.push({ kind: 'filter', table: tableOf(key), change });
+  for (const [column, change] of changes(before.masks, after.masks, areIn))
     effects.push({ kind: 'mask', column, change });
-  if (effects.length === 0 && after.filters.size + after.masks.size === 0) return effects;
-  const [wereIn, areIn]: ReadonlySet<string>[] = [from.groupsOf(principal), to.groupsOf(principal)];
-  for (const group of askedGroups([...after.filters.values(), ...after.masks.values()])) {
-    const was = wereIn?.has(group) === true;
-    const is = areIn?.has(group) === true;
-    if (was !== is) effects.push({ kind: 'membership', group, gained: is });
+  const rules: readonly (readonly [Opens, RowFilterRule | ColumnMaskRule])[] = [
+    ...[...after.filters].map(([key, rule]) => [{ kind: 'table', on: tableOf(key) }, rule] as const),
+    ...[...after.masks].map(([column, rule]) => [{ kind: 'column', on: column }, rule] as const),
+  ];
+  for (const group of new Set(rules.flatMap(([, { expression }]) => groupsAsked(expression)))) {
+    const [was, gained] = [wereIn, areIn].map((groups) => (groups as ReadonlySet<string>).has(group));
+    if (was === gained) continue;
+    const opens = rules
+      .filter(([, rule]) => groupsAsked(rule.expression).includes(group))
+      .filter(([, rule]) => hidesNothing(rule, areIn) && !hidesNothing(rule, wereIn));
+    effects.push({ kind: 'membership', group, gained: gained === true, opens: opens.map(([what]) => what) });
   }
   return effects;
 }
@@ -270,11 +300,12 @@ function ruleEffects(
 function* changes<K, R extends RowFilterRule | ColumnMaskRule>(
   before: ReadonlyMap<K, R>,
   after: ReadonlyMap<K, R>,
+  groups: ReadonlySet<string>,
 ): Generator<[K, RuleChange<R>]> {
   for (const [key, rule] of after) {
     const was = before.get(key);
     if (was === undefined) yield [key, { is: 'added', rule }];
-    else if (!says(was, rule)) yield [key, { is: 'changed', was, rule }];
+    else if (!says(was, rule)) yield [key, { is: 'changed', was, rule, opens: hidesNothing(rule, groups) }];
   }
   for (const [key, rule] of before) if (!after.has(key)) yield [key, { is: 'removed', rule }];
 }
@@ -290,13 +321,18 @@ function says(a: RowFilterRule | ColumnMaskRule, b: RowFilterRule | ColumnMaskRu
 /** The rules that bind on a relation and on everything that it reads, keyed by table, so that a view shows its tables'. */
 function shown(snapshot: Snapshot, principal: PrincipalName, on: SecurableName): Shown {
   const filters = new Map<string, RowFilterRule>();
+  const tables = new Map<string, SecurableName>();
   const masks = new Map<SecurableName, ColumnMaskRule>();
   for (const table of beneath(snapshot, on)) {
     const bound = snapshot.boundRules(principal, table);
-    for (const rule of bound.filters) filters.set(`${table} ${rule.policy}`, rule);
+    for (const rule of bound.filters) {
+      const key = JSON.stringify([table, rule.policy]);
+      filters.set(key, rule);
+      tables.set(key, table);
+    }
     for (const [column, rule] of bound.masks) masks.set(child(table, column), rule);
   }
-  return { filters, masks };
+  return { filters, tables, masks };
 }
 
 /** A relation and everything that it reads, through any chain. */
@@ -304,16 +340,4 @@ function beneath({ catalog }: Snapshot, on: SecurableName): ReadonlySet<Securabl
   const seen = new Set<SecurableName>([on]);
   for (const name of seen) for (const read of catalog.tables.get(name)?.reads ?? []) seen.add(read);
   return seen;
-}
-
-function askedGroups(rules: readonly (RowFilterRule | ColumnMaskRule)[]): ReadonlySet<string> {
-  const groups = new Set<string>();
-  const note = (_key: string, value: unknown): unknown => {
-    const part = value as Partial<Expression> | null;
-    if (typeof part === 'object' && part?.kind === 'is-member' && 'group' in part && part.group !== undefined)
-      groups.add(part.group);
-    return value;
-  };
-  for (const rule of rules) JSON.stringify(rule.expression, note);
-  return groups;
 }

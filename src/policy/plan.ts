@@ -9,7 +9,7 @@ import {
   type Effect,
   type Leaning,
   leaningOf,
-  opensUp,
+  opened,
   privilegeEffects,
   rowEffects,
   shrinks,
@@ -42,7 +42,7 @@ export function planPolicy(from: Snapshot | undefined, to: Snapshot): PolicyPlan
     changes: expand(shared),
     shared,
     summary: summarize(all),
-    widened: widenedOf(all, to),
+    widened: widenedOf(all),
     shrunk,
   };
 }
@@ -148,14 +148,10 @@ function toChange({ principals, on, effects }: SharedEffects): SharedChange {
 }
 
 /** Columns and base tables; what a view shows of them is counted with them. */
-function widenedOf(all: readonly SharedEffects[], { catalog }: Snapshot): readonly Widened[] {
+function widenedOf(all: readonly SharedEffects[]): readonly Widened[] {
   const people = new Map<string, { kind: Widened['kind']; on: SecurableName; who: Set<PrincipalName> }>();
-  for (const { principals, on, effects } of all)
-    for (const effect of effects) {
-      if ((effect.kind !== 'mask' && effect.kind !== 'filter') || !opensUp(effect)) continue;
-      if (effect.kind === 'filter' && (catalog.tables.get(on)?.reads ?? []).length > 0) continue;
-      const [kind, what] =
-        effect.kind === 'mask' ? (['column', effect.column] as const) : (['table', on] as const);
+  for (const { principals, effects } of all)
+    for (const { kind, on: what } of effects.flatMap(opened)) {
       const found = people.get(what) ?? { kind, on: what, who: new Set<PrincipalName>() };
       for (const principal of principals) found.who.add(principal);
       people.set(what, found);

@@ -16,6 +16,7 @@ import { type Acceptance, type GuardSettings, guardWidened, limitsOf } from './g
 import { type Brought, compileInputs, inputsNow, keep, lintInputs, type Occasion } from './kept.ts';
 import type { LastGoodCatalog } from './last-good-catalog.ts';
 import { applyCluster, type ClusterPlan, planCluster } from './reconcile.ts';
+import { SignInClaims } from './sign-in-claims.ts';
 
 // The policy in force: which snapshot everybody decides by, and how the next one comes. One apply at a time; listeners
 // (the doors) hear of each change after the clusters obey it.
@@ -97,6 +98,7 @@ export interface InForce {
   /**
    * Brings the groups of a sign-in into force, if they are the latest (`issuedAt`: the token's, in seconds) and change
    * anything; when it returns, sessions that lost by it have ended. `undefined`: the token's issuer claims no groups.
+   * @throws too_many for one who gains groups again and again
    */
   claimGroups(
     principal: PrincipalName,
@@ -159,10 +161,19 @@ class OneInForce implements InForce {
   private last: Promise<unknown> = Promise.resolve();
   private timer: NodeJS.Timeout | undefined;
 
+  private readonly claims: SignInClaims;
   readonly limits: GuardSettings | undefined;
 
   constructor(options: PolicyInForceOptions, snapshot: Snapshot) {
     this.options = options;
+    this.claims = new SignInClaims({
+      store: options.store,
+      clock: options.clock,
+      current: () => this.snapshot,
+      refresh: async (why, needed) => {
+        await this.refresh(why, ownInitiative, this.inForceCatalog, needed);
+      },
+    });
     this.limits = options.guards;
     this.snapshot = snapshot;
   }
@@ -189,6 +200,7 @@ class OneInForce implements InForce {
   apply(actor: Actor, { files, digest, source, accept }: ApplyRequest = {}): Promise<Applied> {
     return this.alone(async () => {
       const texts = files ?? (await this.options.loadFiles());
+      this.claims.begins();
       const brought = await compileOrThrow(this.options, texts);
       const next = brought.snapshot;
       const planned = await this.planTo(next, texts);
@@ -228,8 +240,11 @@ class OneInForce implements InForce {
     why: string,
     actor: Actor = ownInitiative,
     catalog: () => CatalogSnapshot = () => this.options.store.snapshot(),
+    needed: () => boolean = () => true,
   ): Promise<readonly CatalogPlan[]> {
     return this.alone(async () => {
+      if (!needed()) return [];
+      this.claims.begins();
       const brought = await this.recompile(catalog());
       const next = brought.snapshot;
       this.armExpiry();
@@ -269,13 +284,7 @@ class OneInForce implements InForce {
     groups: readonly string[] | undefined,
     issuedAt: number,
   ): Promise<void> {
-    const { store } = this.options;
-    // An issuer that claims no groups (any more) says of somebody who had some that there are none.
-    if (groups === undefined && store.claimedGroupsOf(principal) === undefined) return;
-    store.putClaimedGroups(principal, groups ?? [], issuedAt);
-    const latest = store.claimedGroupsOf(principal)?.groups ?? [];
-    if (sameClaims(this.snapshot, principal, latest)) return;
-    await this.refresh(`the sign-in of ${principal} claims other groups`, ownInitiative, this.inForceCatalog);
+    await this.claims.signIn(principal, groups, issuedAt);
     await this.settling;
   }
 
@@ -381,7 +390,8 @@ class OneInForce implements InForce {
 
   /** One change at a time, in the order of asking. */
   private alone<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.last.then(work, work);
+    const done = () => work().finally(() => this.claims.ends());
+    const turn = this.last.then(done, done);
     this.last = turn.catch(() => undefined);
     return turn;
   }
@@ -453,12 +463,6 @@ function invalidPolicy(findings: readonly Finding[], what: string, hint: string)
       .join('\n'),
     hint,
   });
-}
-
-/** Whether the snapshot has the principal in exactly those of the claimed groups that count. */
-function sameClaims(snapshot: Snapshot, principal: PrincipalName, claimed: readonly string[]): boolean {
-  const own = snapshot.groupsOf(principal);
-  return [...snapshot.claimSourced].every((group) => own.has(group) === claimed.includes(group));
 }
 
 function samePrincipals(a: Snapshot, b: Snapshot): boolean {

@@ -28,6 +28,9 @@ export interface Past {
 /** Compiled snapshots held at once: questions come in bunches about the same moment. */
 const held = 4;
 
+/** Moments that wait to be compiled, one at a time: everybody may ask about themselves, and each costs a compile. */
+const mostWaiting = 8;
+
 export function openPast(options: { readonly store: CatalogStore; readonly clock: Clock }): Past {
   return new CompilingPast(options.store, options.clock);
 }
@@ -36,7 +39,9 @@ class CompilingPast implements Past {
   readonly #store: CatalogStore;
   readonly #clock: Clock;
   /** In order of use, the least recent first. */
-  readonly #held = new Map<string, Snapshot>();
+  readonly #held = new Map<string, Promise<Snapshot>>();
+  #last: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
 
   constructor(store: CatalogStore, clock: Clock) {
     this.#store = store;
@@ -78,11 +83,30 @@ class CompilingPast implements Past {
     const key = `${moment.number} ${moment.snapshot} ${now}`;
     const known = this.#held.get(key);
     this.#held.delete(key);
-    const snapshot = known ?? (await this.#compile(moment, now));
+    const snapshot = known ?? this.#inTurn(() => this.#compile(moment, now));
     this.#held.set(key, snapshot);
     const [oldest] = this.#held.keys();
     if (this.#held.size > held && oldest !== undefined) this.#held.delete(oldest);
-    return snapshot;
+    try {
+      return await snapshot;
+    } catch (thrown) {
+      // Asked again, it is tried again.
+      if (this.#held.get(key) === snapshot) this.#held.delete(key);
+      throw thrown;
+    }
+  }
+
+  /** @throws too_many */
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#waiting >= mostWaiting)
+      throw new WritError('too_many', {
+        message: 'too many questions about the past at once',
+        hint: 'ask again in a moment; many questions about one moment cost no more than one',
+      });
+    this.#waiting++;
+    const turn = this.#last.then(work, work).finally(() => this.#waiting--);
+    this.#last = turn.catch(() => undefined);
+    return turn;
   }
 
   async #compile(moment: KeptMoment, now: number): Promise<Snapshot> {

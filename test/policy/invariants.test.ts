@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { CatalogSnapshot } from '../../src/catalog/model.ts';
-import type { PrincipalName } from '../../src/kernel/principal.ts';
+import type { GroupName, PrincipalName } from '../../src/kernel/principal.ts';
 import { parseSecurableName } from '../../src/kernel/securable-name.ts';
 import { compileFiles } from '../../src/policy/compile.ts';
 import { formatCounterexample } from '../../src/policy/invariants.ts';
@@ -95,6 +95,58 @@ describe('unmaskedOnlyFor', () => {
     expect(proof.compiles).toBe(false);
     expect(proof.broken.join('\n')).toContain(message);
     expect(proof.findings.map(({ rule }) => rule)).toContain('invariant');
+  });
+
+  // A mask may read the columns that \`match\` binds beside \`value\`.
+  test.each([
+    [
+      'the column itself under another name',
+      [
+        ['match: { value: { pii: email } }', 'match: { value: { pii: email }, mail: { pii: email } }'],
+        ["left(value, 1) || '***@***'", 'mail'],
+      ],
+      'reaches shop.public.customers.email: mask mask_email hands the value on',
+    ],
+    [
+      'a tagged column beside it',
+      [
+        ['match: { value: { pii: email } }', 'match: { value: { pii: email }, phone: { pii: phone } }'],
+        ["left(value, 1) || '***@***'", "'tel:' || phone"],
+      ],
+      'reaches shop.public.customers.phone: mask mask_email shows it in email',
+    ],
+    [
+      'pieces that are all of it together',
+      [["left(value, 1) || '***@***'", 'left(value, 1) || substring(value, 2)']],
+      'reaches shop.public.customers.email: mask mask_email hands the value on',
+    ],
+    [
+      'so much of it that it is mostly all',
+      [["left(value, 1) || '***@***'", 'left(value, 100)']],
+      'reaches shop.public.customers.email: mask mask_email hands the value on',
+    ],
+  ] as [string, [string, string][], string][])('a mask shows %s', async (_, edits, message) => {
+    const proof = await prove(edited(...edits));
+    expect(proof.compiles).toBe(false);
+    expect(proof.broken.join('\n')).toContain(message);
+  });
+
+  test('a piece of a tagged column beside it, and a column that carries no such tag, are not shown', async () => {
+    // Where all of `match` is found: a lake's table without a phone would go without the mask.
+    const beside = (match: string, mask: string) =>
+      edited(
+        ['match: { value: { pii: email } }', `match: { value: { pii: email }, ${match} }`],
+        ["left(value, 1) || '***@***'", mask],
+        [', lake.sales.orders_history.customer_email]', ']'],
+        [
+          '  - { columnsLike: ["*email*", "*phone*"], tag: pii }',
+          '  - { columnsLike: ["*phone*"], tag: pii }',
+        ],
+      );
+    const pieces = beside('phone: { pii: phone }', "'tel:' || right(phone, 2)");
+    const region = beside('region: { residency: region }', "region || '***'");
+    expect((await prove(pieces)).broken).toEqual([]);
+    expect((await prove(region)).broken).toEqual([]);
   });
 
   test('a group without members counts: whoever joins later would see', async () => {
@@ -195,6 +247,18 @@ describe('the other forms', () => {
 
   test('a filter that lets every row through is none', async () => {
     const text = edited(["region = any(attribute('region'))", 'true']);
+    const { broken } = await prove(
+      withInvariant('{ forall: { tag: residency }, filteredExceptFor: [stewards, loaders] }', text),
+    );
+    expect(broken[0]).toMatch(/^anyone in analysts .*: filter own_region lets every row through$/);
+  });
+
+  test.each([
+    '1 < 2',
+    "principal() = 'ana@acme.test' or region = 'EMEA'",
+    'region is null or region is not null',
+  ])('a filter that asks nothing of a row is none: %s', async (filter) => {
+    const text = edited(["region = any(attribute('region'))", filter]);
     const { broken } = await prove(
       withInvariant('{ forall: { tag: residency }, filteredExceptFor: [stewards, loaders] }', text),
     );
@@ -332,4 +396,26 @@ test('sign-ins and expiry cannot break a proof: it asks for nobody who exists', 
   const before = await compileFiles(files, catalog, [], now - 30 * 86_400_000);
   const after = await compileFiles(files, catalog, ['new@acme.test' as PrincipalName], now);
   expect([before.snapshot, after.snapshot].map((one) => one !== undefined)).toEqual([true, true]);
+});
+
+test('what somebody claims today is no part of a proof: without it they would break it', async () => {
+  const text = edited(
+    ['stewards: { members: [sam@acme.test] }', 'stewards: { source: claim }'],
+    ['  - { on: [shop, lake], to: analysts', '  - { on: [shop, lake], to: [analysts, sue@acme.test]'],
+    [
+      'to: [all users], except: [stewards] }\n  - { name: mask_phone',
+      'to: [analysts], except: [stewards] }\n  - { name: mask_phone',
+    ],
+  );
+  const files = [{ path: 'p.yaml', text }];
+  const sue = 'sue@acme.test' as PrincipalName;
+  const claimed = new Map([[sue, ['stewards' as GroupName]]]);
+  const messages = async (claims?: typeof claimed) =>
+    (await compileFiles(files, sampleCatalog(), [], now, undefined, claims)).findings
+      .filter(({ rule }) => rule === 'invariant')
+      .map(({ message }) => message);
+  const found = await messages(claimed);
+  expect(found).toHaveLength(2);
+  expect(found[1]).toContain('sue@acme.test reaches shop.public.customers.email');
+  expect(await messages()).toEqual(found);
 });

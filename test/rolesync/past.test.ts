@@ -57,6 +57,29 @@ describe('the policy at a past time', () => {
     expect(after.moment.why).toBe('a discovery');
   });
 
+  test('one moment asked by many is compiled once; many moments at once wait in a short line', async () => {
+    const ruled = await rule(policy('SELECT', ', expires: "2026-05-01T10:30:00Z"'));
+    const start = ruled.clock.time;
+    ruled.inForce.close();
+    ruled.clock.time += 60 * minute;
+    let read = 0;
+    const { keptInputs } = ruled.store;
+    ruled.store.keptInputs = (number) => {
+      read++;
+      return keptInputs.call(ruled.store, number);
+    };
+    const past = openPast(ruled);
+    const ask = (time: number) => past.at(new Date(time).toISOString());
+    await Promise.all(Array.from({ length: 20 }, () => ask(start + minute)));
+    expect(read).toBe(1);
+    const many = Array.from({ length: 30 }, (_, i) => ask(start + 31 * minute + i));
+    const settled = await Promise.allSettled(many);
+    const refused = settled.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+    expect(refused).toHaveLength(22);
+    expect(refused[0]).toMatchObject({ code: 'too_many' });
+    expect(may(await ask(start + 32 * minute))).toBe('deny');
+  });
+
   test('a grant that expired while nothing ran is gone from its own moment on', async () => {
     const ruled = await rule(policy('SELECT', ', expires: "2026-05-01T10:30:00Z"'));
     const start = ruled.clock.time;
