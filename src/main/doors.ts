@@ -5,7 +5,7 @@ import { serve } from '@hono/node-server';
 import type { Logger } from 'pino';
 import { actingAs } from '../audit/acting.ts';
 import type { OpenAuditLog } from '../audit/log.ts';
-import type { CredentialRecord } from '../catalog/model.ts';
+import type { CatalogInfo, CredentialRecord } from '../catalog/model.ts';
 import type { CatalogStore } from '../catalog/store.ts';
 import { portError } from '../dev/ports.ts';
 import type { Cluster } from '../fleet/cluster.ts';
@@ -171,8 +171,12 @@ async function firstApply(
   const applied = await inForce.apply(systemActor, first);
   const failed = applied.catalogs.find((each) => each.error !== undefined);
   if (failed?.error !== undefined) throw failed.error;
-  const catalogs = [...inForce.current().catalog.catalogs.values()].filter(
-    (info) => info.kind === 'POSTGRES',
+  const snapshot = inForce.current();
+  // Where nobody is let in nothing was made, and there is nobody to keep out.
+  const admits = ({ name }: CatalogInfo) =>
+    [...snapshot.principals].some((one) => snapshot.decide(one, 'USE CATALOG', name).effect === 'allow');
+  const catalogs = [...snapshot.catalog.catalogs.values()].filter(
+    (info) => info.kind === 'POSTGRES' && admits(info),
   );
   const choice = { accepted: new Set<string>(), picked: undefined, apply: true };
   if (config.hardenOnFirstStart)

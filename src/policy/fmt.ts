@@ -16,12 +16,9 @@ export type Formatted =
 export function formatPolicyText(text: string): Formatted {
   const unix = text.replaceAll('\r\n', '\n');
   const source = unix.endsWith('\n') ? unix : `${unix}\n`;
-  const before = read(source);
-  if ('problem' in before) {
-    // A place in the file as it is: without the newline that was added.
-    const asWritten = read(unix);
-    return 'problem' in asWritten ? asWritten : before;
-  }
+  // As it is, without the newline that is added: places are its own, and a text that runs to the end is without one.
+  const before = read(unix);
+  if ('problem' in before) return before;
   const formatted = print(source);
   if (typeof formatted !== 'string') return formatted;
   const after = read(formatted);
