@@ -73,7 +73,9 @@ async function openRooms(config: InstanceConfig, closers: Closer[]): Promise<Omi
   const store = openStore(config, closers);
   const key = tokenKey(config.home);
   const clusters = new Map(
-    config.clusters.map(({ labels: _, ...cluster }) => [cluster.name, openCluster({ ...cluster, tokenKey: key })] as const),
+    config.clusters.map(
+      ({ labels: _, ...cluster }) => [cluster.name, openCluster({ ...cluster, tokenKey: key })] as const,
+    ),
   );
   for (const cluster of clusters.values()) closers.push(() => cluster.close());
   await Promise.all(config.catalogs.map((catalog) => discoverCatalog(store, clusters, catalog.name)));
@@ -212,7 +214,10 @@ function decisionToken(home: string): string {
 /** Made once: with another key every token is another one. Instances that shall agree share the file. */
 function tokenKey(home: string): TokenKey {
   const file = join(home, 'token-key');
-  return TokenKey.parse(kept(file, () => randomBytes(32).toString('hex')), file);
+  return TokenKey.parse(
+    kept(file, () => randomBytes(32).toString('hex')),
+    file,
+  );
 }
 
 function kept(file: string, make: () => string): string {

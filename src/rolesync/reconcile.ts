@@ -142,7 +142,10 @@ interface Comparison {
   readonly notEnforced: readonly string[];
 }
 
-async function compare(connection: AdminConnection, { cluster, catalog, snapshot }: SyncTarget): Promise<Comparison> {
+async function compare(
+  connection: AdminConnection,
+  { cluster, catalog, snapshot }: SyncTarget,
+): Promise<Comparison> {
   const observed = await inspectDatabase(connection, catalog);
   const { state: desired, notEnforced } = desiredState(snapshot, catalog, {
     superuser: observed.superuser,

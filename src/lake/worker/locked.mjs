@@ -63,7 +63,9 @@ export async function lock(connection, config) {
 async function keepTokenKey(connection, key) {
   if (key === undefined) return;
   await connection.run('create table memory.main.token_key (inner_block blob, outer_block blob)');
-  const insert = await connection.prepare('insert into memory.main.token_key values (from_hex($1), from_hex($2))');
+  const insert = await connection.prepare(
+    'insert into memory.main.token_key values (from_hex($1), from_hex($2))',
+  );
   insert.bindVarchar(1, key.inner);
   insert.bindVarchar(2, key.outer);
   await insert.run();
