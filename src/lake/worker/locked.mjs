@@ -62,9 +62,10 @@ export async function lock(connection, config) {
  */
 async function keepTokenKey(connection, key) {
   if (key === undefined) return;
-  await connection.run('create table memory.main.token_key (inner_block blob, outer_block blob)');
+  await connection.run('create schema memory.writ');
+  await connection.run('create table memory.writ.token_key (inner_block blob, outer_block blob)');
   const insert = await connection.prepare(
-    'insert into memory.main.token_key values (from_hex($1), from_hex($2))',
+    'insert into memory.writ.token_key values (from_hex($1), from_hex($2))',
   );
   insert.bindVarchar(1, key.inner);
   insert.bindVarchar(2, key.outer);

@@ -221,7 +221,7 @@ const token: MatrixRow = {
   postgres: (a = missing) =>
     sql`pg_catalog.encode(pg_catalog."substring"(pg_catalog.sha256((select k.outer_block from writ.token_key as k) ${inPostgres['||']} pg_catalog.sha256((select k.inner_block from writ.token_key as k) ${inPostgres['||']} pg_catalog.convert_to(${a}, 'UTF8'::pg_catalog.name))), 1, 16), 'hex'::pg_catalog.text)`,
   duckdb: (a = missing) =>
-    sql`left(sha256((select k.outer_block from memory.main.token_key as k) || from_hex(sha256((select k.inner_block from memory.main.token_key as k) || encode(${a})))), 32)`,
+    sql`left(sha256((select k.outer_block from memory.writ.token_key as k) || from_hex(sha256((select k.inner_block from memory.writ.token_key as k) || encode(${a})))), 32)`,
   note: 'a column mask only, of `value` and no other column; 32 hex digits, the same in every engine; refused in Trino',
 };
 

@@ -10,7 +10,7 @@ const block = (pad: string) => pad.repeat(64);
 
 /** Of the open key, which is 32 zero bytes: its padded blocks are the pads. */
 export const tokenKeyTable = {
-  duckdb: `create table memory.main.token_key as
+  duckdb: `create schema memory.writ; create table memory.writ.token_key as
     select from_hex('${block('36')}') as inner_block, from_hex('${block('5c')}') as outer_block`,
   postgres: `create schema if not exists writ;
     create table if not exists writ.token_key as
