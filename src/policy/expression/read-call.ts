@@ -56,7 +56,7 @@ function readToken(parameters: readonly Node[], reading: Reading, at: number): E
   if (reading.place === 'filter')
     return issue(reading, 'expression-refused', at, 'token() is refused in a row filter: it is for masks');
   if (only === undefined || parameters.length !== 1)
-    return issue(reading, 'expression-type', at, 'token() takes 1 arguments');
+    return issue(reading, 'expression-type', at, 'token() takes one argument');
   const part = readNode(only, reading, at);
   const operand = part === undefined ? undefined : coerce(part, 'text', reading, at, 'token()');
   if (operand === undefined) return undefined;
