@@ -11,6 +11,7 @@ import { type Company, startCompany } from './company.ts';
 // plan or answer. The server logs every statement, and every parameter, while the key is written.
 
 const policies = mkdtempSync(join(tmpdir(), 'writ-policies-'));
+const env = { WRIT_POLICIES: policies, WRIT_LOG_LEVEL: 'trace' };
 let company: Company;
 let shop: pg.Client;
 let lake: pg.Client;
@@ -26,7 +27,7 @@ beforeAll(async () => {
       .replace('grants:\n', 'grants:\n  - { on: shop, to: analysts, privileges: [MODIFY] }\n')
       .replace(/^---\nkind: tests[\s\S]*$/m, ''),
   );
-  company = await startCompany({ env: { WRIT_POLICIES: policies, WRIT_LOG_LEVEL: 'trace' } });
+  company = await startCompany({ env, keepHome: true });
   hex = readFileSync(join(company.home, 'token-key'), 'utf8').trim();
   const admin = await company.admin();
   await admin.query("alter system set log_statement = 'all'");
@@ -46,7 +47,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.allSettled([shop?.end(), lake?.end()]);
   await company?.stop();
-  rmSync(policies, { recursive: true, force: true });
+  for (const folder of [policies, company.home]) rmSync(folder, { recursive: true, force: true });
 });
 
 function holdsKey(text: string): boolean {
@@ -135,4 +136,39 @@ test('where the server logs parameters and nobody silenced it, they are there', 
   await admin.query('select $1::text as planted', ['planted-parameter-in-the-log']);
   await admin.end();
   expect(readFileSync(join(company.home, 'cluster.log'), 'utf8')).toContain('planted-parameter-in-the-log');
+});
+
+async function tokensOfBoth(): Promise<readonly (readonly string[])[]> {
+  const of = async (catalog: string, text: string) => {
+    const client = await company.connect('ana@acme.test', catalog);
+    const { rows } = await client.query<{ token: string }>(text);
+    await client.end();
+    return rows.map(({ token }) => token);
+  };
+  return [
+    await of('shop', 'select email as token from customers order by id'),
+    await of('lake', 'select customer_email as token from sales.orders_history order by order_id limit 20'),
+  ];
+}
+
+test('the key survives a restart; another one in its place is everywhere after a start and sync apply', {
+  timeout: 120_000,
+}, async () => {
+  await Promise.allSettled([shop.end(), lake.end()]);
+  const before = await tokensOfBoth();
+  const restart = async () => {
+    await company.stop();
+    company = await startCompany({ home: company.home, env, keepHome: true });
+  };
+  await restart();
+  expect(await tokensOfBoth()).toEqual(before);
+  await company.stop();
+  const file = join(company.home, 'token-key');
+  writeFileSync(file, `${hex.split('').toReversed().join('')}\n`);
+  company = await startCompany({ home: company.home, env, keepHome: true });
+  expect((await company.writ('sync', 'drift')).stdout).toContain('set the key of token()');
+  expect((await company.writ('sync', 'apply')).code).toBe(0);
+  const [newShop = [], newLake = []] = await tokensOfBoth();
+  for (const token of [...newShop, ...newLake]) expect(before.flat()).not.toContain(token);
+  expect(newShop.some((token) => newLake.includes(token))).toBe(true);
 });
