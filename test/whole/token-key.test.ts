@@ -2,9 +2,11 @@ import { createHmac } from 'node:crypto';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openCluster } from '../../src/fleet/open-cluster.ts';
+import { parseSecurableName } from '../../src/kernel/securable-name.ts';
 import { TokenKey } from '../../src/kernel/token-key.ts';
 import type { Snapshot } from '../../src/policy/model.ts';
 import { applyCluster, driftCluster, uninstallCluster } from '../../src/rolesync/reconcile.ts';
+import { people } from '../policy/fixture.ts';
 import { type GovernedShop, governedShop, outcome, withModify } from './rolesync-shop.ts';
 
 // The key of token() in a governed database: every way to it, and to tokens of one's own guesses. Each attack is seen to
@@ -228,6 +230,28 @@ describe.each(doors)('through the %s door', (_door, loginOf, schema) => {
     const { rows } = await admin.query(`select from public.customers where email = $1`, [guess]);
     expect(rows).toEqual([]);
   });
+});
+
+test('the application reads no key, and no view of its own shows it to anybody', async () => {
+  const owner = await company.application('shop_app');
+  for (const text of [
+    'select * from writ.token_key',
+    'create view public.peek as select * from writ.token_key',
+  ])
+    expect(await outcome(owner, text), text).toBe('42501');
+  // Not even one that a superuser made: what reads past the catalog is offered to nobody.
+  await admin.query(
+    'create view public.peek as select c.id, c.email, k.inner_block from public.customers c, writ.token_key k',
+  );
+  await admin.query('alter view public.peek owner to shop_app');
+  const seen = await company.snapshot(withTokens);
+  await company.apply(seen);
+  expect(seen.decide(people.ana, 'SELECT', parseSecurableName('shop.public.peek')).effect).toBe('allow');
+  for (const [, loginOf, schema] of doors)
+    for (const name of [`${schema}.peek`, 'public.peek', 'peek'])
+      expect(await outcome(loginOf(), `select * from ${name}`), name).toMatch(/42P01|42501/);
+  await admin.query('drop view public.peek');
+  await company.apply(snapshot);
 });
 
 describe('the attacks work where the wall is missing', () => {
