@@ -1,6 +1,7 @@
 import type { Discovered } from '../catalog/model.ts';
 import type { SecurableName } from '../kernel/securable-name.ts';
 import type { Sql } from '../kernel/sql.ts';
+import type { TokenKey } from '../kernel/token-key.ts';
 
 export type Row = Readonly<Record<string, unknown>>;
 
@@ -25,6 +26,8 @@ export interface Cluster {
   readonly port: number;
   /** How sessions of others are encrypted too: as `sslmode` of the administrative login says; absent: not. */
   readonly tls?: ClusterTls | undefined;
+  /** What masks with token() are made with; absent: they give NULL. */
+  readonly tokenKey?: TokenKey | undefined;
   /** server_version_num; known once connected. */
   version(): Promise<number>;
   /** Runs `work` on one admin connection to a database; search_path is pg_catalog, timeouts are set. @throws unreachable */

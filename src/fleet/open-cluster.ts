@@ -4,6 +4,7 @@ import type { Discovered } from '../catalog/model.ts';
 import { WritError } from '../kernel/errors.ts';
 import type { SecurableName } from '../kernel/securable-name.ts';
 import { type Sql, sql } from '../kernel/sql.ts';
+import type { TokenKey } from '../kernel/token-key.ts';
 import type { AdminConnection, Cluster, ClusterTls, Row } from './cluster.ts';
 import { discoverDatabase } from './discover.ts';
 import { mapPostgresError } from './postgres-errors.ts';
@@ -15,6 +16,7 @@ export interface ClusterSettings {
   /** Where sessions of others connect to, when not where the administrative login does. */
   readonly host?: string | undefined;
   readonly port?: number | undefined;
+  readonly tokenKey?: TokenKey | undefined;
   /** Ends an admin statement (ms, 60,000). */
   readonly statementTimeoutMs?: number;
   /** Longest wait for a lock (ms, 2,000); work that must not queue others sets a shorter one with SET LOCAL. */
@@ -56,6 +58,7 @@ export function openCluster(settings: ClusterSettings): Cluster {
   const maintenance = target.database;
   const cluster: Cluster = {
     name: settings.name,
+    tokenKey: settings.tokenKey,
     host: settings.host ?? target.host,
     port: settings.port ?? target.port,
     tls: target.ssl === false ? undefined : target.ssl,

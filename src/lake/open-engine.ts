@@ -4,16 +4,19 @@ import type { CatalogInfo } from '../catalog/model.ts';
 import { WritError } from '../kernel/errors.ts';
 import type { PrincipalName } from '../kernel/principal.ts';
 import type { SecurableName } from '../kernel/securable-name.ts';
+import type { TokenKey } from '../kernel/token-key.ts';
 import type { LakeEngine, LakeSession } from './engine.ts';
 import { databaseName } from './govern.ts';
 import { GovernedLakeSession } from './session.ts';
 import { defaultWorkerLimits, type WorkerLimits, WorkerPool } from './worker-pool.ts';
-import type { WorkerProcess } from './worker-process.ts';
+import type { LockConfig, WorkerProcess } from './worker-process.ts';
 
 export interface LakeEngineOptions {
   readonly limits?: Partial<WorkerLimits>;
   /** Milliseconds that one statement may run. */
   readonly statementTimeoutMs?: number;
+  /** What masks with token() are made with; absent: no statement reads them. */
+  readonly tokenKey?: TokenKey | undefined;
   /** What `select version()` says. */
   readonly version?: string;
 }
@@ -88,6 +91,7 @@ export class GovernedLakeEngine implements LakeEngine {
       directories: directoriesOf(info.location),
       database: databaseName(info.name),
       schemas,
+      tokenKey: hexBlocks(this.#options.tokenKey),
       answers: {
         ...who,
         current_database: info.name,
@@ -97,6 +101,12 @@ export class GovernedLakeEngine implements LakeEngine {
       },
     });
   }
+}
+
+function hexBlocks(key: TokenKey | undefined): LockConfig['tokenKey'] {
+  if (key === undefined) return undefined;
+  const { inner, outer } = key.blocks();
+  return { inner: inner.toString('hex'), outer: outer.toString('hex') };
 }
 
 /** The place as configured and as it really is: DuckDB compares paths after resolving links. */

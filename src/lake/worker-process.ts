@@ -15,6 +15,8 @@ export interface LockConfig {
   readonly threads: number;
   readonly database: string;
   readonly schemas: readonly string[];
+  /** The blocks of the key of token(), in hex. */
+  readonly tokenKey?: { readonly inner: string; readonly outer: string } | undefined;
   readonly answers: Readonly<Record<string, string>>;
 }
 

@@ -24,6 +24,7 @@ import { WritError } from '../kernel/errors.ts';
 import type { PrincipalName } from '../kernel/principal.ts';
 import type { Route } from '../kernel/route.ts';
 import type { SecurableName } from '../kernel/securable-name.ts';
+import type { TokenKey } from '../kernel/token-key.ts';
 import { auditRoutes } from '../lake/audit-routes.ts';
 import { openLakeEngine } from '../lake/open-engine.ts';
 import { catalogRoutes } from '../policy/catalog-routes.ts';
@@ -59,6 +60,7 @@ export interface DoorsOptions {
   readonly openLogins: () => Promise<GatewayLogins>;
   readonly operatorToken: string;
   readonly decisionToken: string;
+  readonly tokenKey: TokenKey;
   readonly discover: (catalog: SecurableName) => Promise<boolean>;
   /** What the first start applies. */
   readonly first: ApplyRequest;
@@ -72,7 +74,7 @@ const systemActor = { principal: 'operator' as PrincipalName, credential: 'start
 export async function openDoors(options: DoorsOptions): Promise<{ httpPort: number; pgPort: number }> {
   const { config, closers, audit, inForce, logger } = options;
   const currentSnapshot = () => inForce.current();
-  const engine = openLakeEngine();
+  const engine = openLakeEngine({ tokenKey: options.tokenKey });
   closers.push(() => engine.close());
   await initStatementParser();
   const doctors: DoctorRouteOptions = {

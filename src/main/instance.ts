@@ -13,6 +13,7 @@ import { directSearchPath } from '../fleet/search-path.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { toWritError, type WritError } from '../kernel/errors.ts';
 import type { SecurableName } from '../kernel/securable-name.ts';
+import { TokenKey } from '../kernel/token-key.ts';
 import { discoverLake } from '../lake/discover.ts';
 import { systemCatalog } from '../lake/system-catalog.ts';
 import { loadPolicyFiles } from '../policy/load.ts';
@@ -70,8 +71,11 @@ async function openRooms(config: InstanceConfig, closers: Closer[]): Promise<Omi
   });
   closers.push(() => audit.close());
   const store = openStore(config, closers);
+  const key = tokenKey(config.home);
   const clusters = new Map(
-    config.clusters.map(({ labels: _, ...cluster }) => [cluster.name, openCluster(cluster)] as const),
+    config.clusters.map(
+      ({ labels: _, ...cluster }) => [cluster.name, openCluster({ ...cluster, tokenKey: key })] as const,
+    ),
   );
   for (const cluster of clusters.values()) closers.push(() => cluster.close());
   await Promise.all(config.catalogs.map((catalog) => discoverCatalog(store, clusters, catalog.name)));
@@ -117,6 +121,7 @@ async function openRooms(config: InstanceConfig, closers: Closer[]): Promise<Omi
     openLogins: logins,
     operatorToken: operatorToken(config.home),
     decisionToken: decisionToken(config.home),
+    tokenKey: key,
     discover: (name) => discoverCatalog(store, clusters, name),
     first,
     follower,
@@ -204,6 +209,15 @@ function operatorToken(home: string): string {
 /** Engines that ask for decisions (Trino) show it; it opens nothing else. */
 function decisionToken(home: string): string {
   return kept(join(home, 'decision-token'), () => randomBytes(32).toString('hex'));
+}
+
+/** Made once: with another key every token is another one. Instances that shall agree share the file. */
+function tokenKey(home: string): TokenKey {
+  const file = join(home, 'token-key');
+  return TokenKey.parse(
+    kept(file, () => randomBytes(32).toString('hex')),
+    file,
+  );
 }
 
 function kept(file: string, make: () => string): string {

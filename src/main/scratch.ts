@@ -12,6 +12,7 @@ import { makeScratchDatabase, makeScratchRoles } from '../dev/scratch-postgres.t
 import { startTestIssuer, type TestIssuer } from '../dev/test-issuer.ts';
 import type { PrincipalName } from '../kernel/principal.ts';
 import { isWithin, nameParts } from '../kernel/securable-name.ts';
+import { scratchTokenKey } from '../kernel/token-key.ts';
 import type { PolicyFile } from '../policy/model.ts';
 import type { Testbed } from '../policy/testbed.ts';
 import { copyView } from '../rolesync/view-copy.ts';
@@ -58,6 +59,7 @@ async function open(
   close: () => Promise<void>,
 ): Promise<Scratch> {
   prepareHome(home);
+  writeFileSync(join(home, 'token-key'), `${scratchTokenKey}\n`, { mode: 0o600 });
   const policies = join(home, 'policies');
   mkdirSync(policies, { mode: 0o700 });
   for (const [i, { path, text }] of files.entries())

@@ -4,8 +4,9 @@ import type { AdminConnection, Row } from '../fleet/cluster.ts';
 import { isTransient } from '../fleet/postgres-errors.ts';
 import { toWritError, WritError } from '../kernel/errors.ts';
 import { integer, join, literal, qualified, type Sql, sql, textArray } from '../kernel/sql.ts';
+import type { TokenKey } from '../kernel/token-key.ts';
 import type { PlanOperation } from './plan-operation.ts';
-import { render, renderViewRecord } from './render.ts';
+import { putTokenKey, render, renderViewRecord } from './render.ts';
 
 // Does a plan: narrowing at once and in one transaction, then what it needs, then views one by one with a short lock
 // timeout (nobody queues behind our DDL), then widening in one transaction, then cleaning up. Every statement is recorded.
@@ -13,6 +14,7 @@ import { render, renderViewRecord } from './render.ts';
 export interface ApplyContext {
   readonly connection: AdminConnection;
   readonly cluster: string;
+  readonly tokenKey?: TokenKey | undefined;
   readonly catalog: CatalogInfo;
   readonly audit: AuditLog;
   readonly version: number;
@@ -151,6 +153,15 @@ class Runner {
     }
   }
 
+  /** Beside the text, which is recorded. */
+  private parametersOf(statement: Sql): readonly Buffer[] | undefined {
+    if (statement !== putTokenKey) return undefined;
+    const { tokenKey } = this.context;
+    if (tokenKey === undefined) throw new WritError('internal', { message: 'there is no key of token()' });
+    const { inner, outer } = tokenKey.blocks();
+    return [inner, outer];
+  }
+
   /** Runs and records one statement. A warning that means "nothing was granted or revoked" is an error. */
   private async run(statement: Sql): Promise<void> {
     const { connection, audit, cluster, catalog, policyVersion } = this.context;
@@ -164,7 +175,7 @@ class Runner {
       ...(policyVersion === undefined ? {} : { policyVersion }),
     } as const;
     try {
-      await connection.query(statement);
+      await connection.query(statement, this.parametersOf(statement));
       const warning = connection.notices
         .slice(seen)
         .find((notice) => notice.code === '01006' || notice.code === '01007');

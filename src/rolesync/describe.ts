@@ -36,6 +36,10 @@ export function describe(operation: PlanOperation): string {
       return `${viewVerbs[operation.how]} the ${operation.view.shape} view of ${operation.view.base.schema}.${operation.view.base.name} for the ${operation.view.door} door`;
     case 'drop-view':
       return `drop the view ${operation.schema}.${operation.name}`;
+    case 'put-token-key':
+      return `set the key of token() (fingerprint ${operation.fingerprint.slice(0, 16)})`;
+    case 'remove-token-key':
+      return 'remove the key of token()';
     case 'put-attributes':
     case 'remove-attributes':
       return `${operation.op === 'put-attributes' ? 'set' : 'remove'} ${count(operation.rows.length, 'attribute')} of ${people([...new Set(operation.rows.map((row) => row.principal))])}`;

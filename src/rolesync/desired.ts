@@ -7,7 +7,7 @@ import type { Snapshot } from '../policy/model.ts';
 import { type BuiltView, buildViews } from './desired-views.ts';
 import { kitFunctions } from './kit.ts';
 import { admitted, collectNeeds, doors, type Need, tableAt } from './needs.ts';
-import { policyData } from './policy-data.ts';
+import { policyData, tokensIn } from './policy-data.ts';
 import { fingerprint, relationRef } from './shadow-view.ts';
 import {
   type DatabaseState,
@@ -29,6 +29,8 @@ import {
 export interface DesiredOptions {
   /** Event triggers need one. */
   readonly superuser: boolean;
+  /** Of the key of token(); undefined: the instance has none, and a token is NULL. */
+  readonly tokenKey?: string | undefined;
 }
 
 export interface Desired {
@@ -57,6 +59,10 @@ export function desiredState(snapshot: Snapshot, catalog: CatalogInfo, options: 
     views: build.views,
     grants: build.grants,
     data: policyData(snapshot, catalog.name, principals, built.exemptions),
+    tokenKey: {
+      table: usesViews,
+      fingerprint: usesViews && tokensIn(snapshot, catalog.name) ? options.tokenKey : undefined,
+    },
     eventTriggers: usesViews && options.superuser ? 'present' : 'absent',
     paused: new Set(),
   };

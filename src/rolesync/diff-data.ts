@@ -1,5 +1,5 @@
 import type { AttributeRow, PlanOperation } from './plan-operation.ts';
-import type { PolicyData } from './state.ts';
+import type { PolicyData, TokenKeyFact } from './state.ts';
 
 /**
  * Attributes shrink first to what old and new have in common and grow last; exemptions and groups are taken away first
@@ -37,6 +37,14 @@ export function diffData(actual: PolicyData, desired: PolicyData, installed: boo
   if (exemptions.length > 0)
     operations.push({ op: 'put-exemptions', rows: exemptions, effect: 'widen', phase: 'widen' });
   return operations;
+}
+
+/** Before the views that read it; it goes when none is left. Without it a token is NULL. */
+export function diffTokenKey(actual: TokenKeyFact, { fingerprint }: TokenKeyFact): PlanOperation[] {
+  if (actual.fingerprint === fingerprint) return [];
+  return fingerprint === undefined
+    ? [{ op: 'remove-token-key', effect: 'neutral', phase: 'clean-up' }]
+    : [{ op: 'put-token-key', fingerprint, effect: 'neutral', phase: 'prepare' }];
 }
 
 function missingFrom<T>(from: ReadonlyMap<string, T>, other: ReadonlyMap<string, T>): readonly T[] {

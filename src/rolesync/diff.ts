@@ -1,5 +1,5 @@
 import { managedRole, ownerRole } from '../fleet/role-names.ts';
-import { diffData } from './diff-data.ts';
+import { diffData, diffTokenKey } from './diff-data.ts';
 import { grantOperations } from './diff-grants.ts';
 import { diffViews } from './diff-views.ts';
 import type { Effect, Phase, PlanOperation } from './plan-operation.ts';
@@ -17,6 +17,7 @@ export function diff(actual: DatabaseState, desired: DatabaseState): readonly Pl
     ...diffSchemas(actual, desired),
     ...views.operations,
     ...diffGrants(actual, desired, views),
+    ...diffTokenKey(actual.tokenKey, desired.tokenKey),
     ...diffData(actual.data, desired.data, actual.functions.size > 0),
   ];
   return phases.flatMap((phase) => operations.filter((operation) => operation.phase === phase));
@@ -96,7 +97,9 @@ function diffMemberships(actual: DatabaseState, desired: DatabaseState): PlanOpe
 
 function diffKit(actual: DatabaseState, desired: DatabaseState): PlanOperation[] {
   const operations: PlanOperation[] = [];
-  const changed = [...desired.functions].some(([name, hash]) => actual.functions.get(name) !== hash);
+  const changed =
+    [...desired.functions].some(([name, hash]) => actual.functions.get(name) !== hash) ||
+    (desired.tokenKey.table && !actual.tokenKey.table);
   if (changed) operations.push({ op: 'install-schema', effect: 'neutral', phase: 'prepare' });
   if (desired.eventTriggers === 'present' && actual.eventTriggers !== 'present') {
     operations.push({ op: 'install-event-triggers', effect: 'neutral', phase: 'prepare' });

@@ -4,7 +4,8 @@ import type { CatalogInfo } from '../catalog/model.ts';
 import type { AdminConnection, Row } from '../fleet/cluster.ts';
 import { principalRole, type RoleName } from '../fleet/role-names.ts';
 import { parsePrincipalName } from '../kernel/principal.ts';
-import { type Sql, sql, trustedSql } from '../kernel/sql.ts';
+import { literal, type Sql, sql, trustedSql } from '../kernel/sql.ts';
+import { fingerprintText } from '../kernel/token-key.ts';
 import { functionHash } from './kit.ts';
 import {
   type DatabaseState,
@@ -62,6 +63,10 @@ export async function inspectDatabase(connection: AdminConnection, catalog: Cata
     views: new Map(rows.views.map((row) => [keyOf(row.schema, row.name), viewOf(row)])),
     grants: grantsOf(rows.grants, foreignRoles),
     data: dataOf(rows.data),
+    tokenKey: {
+      table: rows.identity[0]?.token_table === true,
+      fingerprint: rows.tokenKey[0]?.fingerprint,
+    },
     eventTriggers: eventTriggersOf(rows.objects.filter((row) => row.kind === 'event trigger')),
     paused: new Set(rows.paused.map((row) => keyOf(row.base_schema, row.base_name))),
   };
@@ -77,6 +82,12 @@ export async function inspectDatabase(connection: AdminConnection, catalog: Cata
   };
 }
 
+interface IdentityRow extends Row {
+  readonly superuser: boolean;
+  readonly version: number;
+  readonly kit: boolean;
+  readonly token_table: boolean;
+}
 interface RoleRow extends Row {
   readonly name: string;
   readonly comment: string;
@@ -135,11 +146,12 @@ interface DataRow extends Row {
 
 async function readEverything(connection: AdminConnection) {
   await connection.query(sql`set transaction isolation level repeatable read, read only`);
-  const identity = await connection.query<{ superuser: boolean; version: number; kit: boolean } & Row>(sql`
+  const identity = await connection.query<IdentityRow>(sql`
     select current_setting('is_superuser') = 'on' as superuser, current_setting('server_version_num')::integer as version,
       (select system_identifier::text from pg_control_system()) as system,
       (select oid::text from pg_database where datname = current_database()) as database,
-      exists (select from pg_class where relname = 'compiled_view' and relnamespace = to_regnamespace('writ')) as kit`);
+      exists (select from pg_class where relname = 'compiled_view' and relnamespace = to_regnamespace('writ')) as kit,
+      to_regclass('writ.token_key') is not null as token_table`);
   const kit = identity[0]?.kit === true;
   return {
     identity,
@@ -149,12 +161,21 @@ async function readEverything(connection: AdminConnection) {
     objects: await connection.query<ObjectRow>(file('inspect-objects')),
     views: kit ? await connection.query<ViewRow>(file('inspect-views')) : [],
     data: kit ? await connection.query<DataRow>(dataQuery) : [],
+    tokenKey:
+      identity[0]?.token_table === true
+        ? await connection.query<{ fingerprint: string } & Row>(tokenKeyQuery)
+        : [],
     paused: kit
       ? await connection.query<{ base_schema: string; base_name: string } & Row>(sql`
       select base_schema::text, base_name::text from writ.paused order by 1, 2`)
       : [],
   };
 }
+
+/** The key does not leave the server: its hash is made there, of the blocks as they stand. */
+const tokenKeyQuery = sql`
+  select encode(sha256(sha256(outer_block || sha256(inner_block || convert_to(${literal(fingerprintText)}, 'UTF8')))), 'hex') as fingerprint
+  from writ.token_key`;
 
 const dataQuery = sql`
   select 'attribute' as kind, principal, name, "values" as items from writ.principal_attribute

@@ -59,6 +59,9 @@ type Body =
       readonly grants: readonly ViewGrant[];
     }
   | { readonly op: 'drop-view'; readonly schema: string; readonly name: string }
+  /** The key itself is the applier's: what is planned, printed and recorded has its fingerprint. */
+  | { readonly op: 'put-token-key'; readonly fingerprint: string }
+  | { readonly op: 'remove-token-key' }
   | { readonly op: 'put-attributes'; readonly rows: readonly AttributeRow[] }
   | { readonly op: 'remove-attributes'; readonly rows: readonly AttributeRow[] }
   | {

@@ -1,5 +1,6 @@
 import { allUsers, type PrincipalName } from '../kernel/principal.ts';
 import { isWithin, type SecurableName } from '../kernel/securable-name.ts';
+import { usesToken } from '../policy/expression/parts.ts';
 import type { Snapshot } from '../policy/model.ts';
 import { keyOf, type PolicyData } from './state.ts';
 
@@ -29,6 +30,15 @@ export function policyData(
     }
   }
   return { attributes, exemptions: exempt, memberships };
+}
+
+/** Whether a mask in the catalog needs the key of token(). */
+export function tokensIn(snapshot: Snapshot, catalog: SecurableName): boolean {
+  return [...snapshot.catalog.tables.keys()].some(
+    (name) =>
+      isWithin(name, catalog) &&
+      (snapshot.tableRules(name)?.masks ?? []).some((mask) => usesToken(mask.expression)),
+  );
 }
 
 function groupsAskedFor(snapshot: Snapshot, catalog: SecurableName): ReadonlySet<string> {

@@ -80,6 +80,7 @@ export async function applyCluster(options: ApplyOptions): Promise<ClusterPlan> 
         {
           connection,
           cluster: cluster.name,
+          tokenKey: cluster.tokenKey,
           catalog,
           audit,
           version: observed.versionNumber,
@@ -141,9 +142,15 @@ interface Comparison {
   readonly notEnforced: readonly string[];
 }
 
-async function compare(connection: AdminConnection, { catalog, snapshot }: SyncTarget): Promise<Comparison> {
+async function compare(
+  connection: AdminConnection,
+  { cluster, catalog, snapshot }: SyncTarget,
+): Promise<Comparison> {
   const observed = await inspectDatabase(connection, catalog);
-  const { state: desired, notEnforced } = desiredState(snapshot, catalog, { superuser: observed.superuser });
+  const { state: desired, notEnforced } = desiredState(snapshot, catalog, {
+    superuser: observed.superuser,
+    tokenKey: cluster.tokenKey?.fingerprint(),
+  });
   const operations = diff(observed.state, desired);
   return {
     observed,

@@ -41,10 +41,25 @@ export function render(operation: PlanOperation, version: number): readonly Sql[
         sql`drop view if exists ${qualified(operation.schema, operation.name)} cascade`,
         sql`delete from writ.compiled_view where view_schema = ${literal(operation.schema)} and view_name = ${literal(operation.name)}`,
       ];
+    case 'put-token-key':
+      return [quietLog, putTokenKey];
+    case 'remove-token-key':
+      return [sql`delete from writ.token_key`];
     default:
       return [renderData(operation)];
   }
 }
+
+/** Whose parameters are the two blocks of the key. */
+export const putTokenKey = sql`insert into writ.token_key (one, inner_block, outer_block) values (true, $1, $2)
+  on conflict (one) do update set inner_block = excluded.inner_block, outer_block = excluded.outer_block`;
+
+/** The server may log parameters; an administrative login that is no superuser may not change that. */
+const quietLog = sql`do $writ$ begin
+  perform set_config('log_parameter_max_length_on_error', '0', true);
+  perform set_config('log_parameter_max_length', '0', true);
+  perform set_config('auto_explain.log_parameter_max_length', '0', true);
+exception when others then null; end $writ$`;
 
 type Of<K extends PlanOperation['op']> = Extract<PlanOperation, { op: K }>;
 

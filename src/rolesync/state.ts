@@ -111,6 +111,12 @@ export interface PolicyData {
   readonly memberships: ReadonlyMap<string, { principal: string; grp: string }>;
 }
 
+/** `fingerprint` of the key of token() that stands in the table; undefined: none does. */
+export interface TokenKeyFact {
+  readonly table: boolean;
+  readonly fingerprint: string | undefined;
+}
+
 export interface DatabaseState {
   readonly roles: ReadonlyMap<string, ManagedRole>;
   readonly memberships: ReadonlyMap<string, Membership>;
@@ -121,6 +127,7 @@ export interface DatabaseState {
   readonly views: ReadonlyMap<string, ViewFact>;
   readonly grants: ReadonlyMap<string, Grant>;
   readonly data: PolicyData;
+  readonly tokenKey: TokenKeyFact;
   readonly eventTriggers: 'present' | 'absent' | 'altered';
   /** `schema.name` of paused tables, quoted as keys are. */
   readonly paused: ReadonlySet<string>;

@@ -30,6 +30,13 @@ create table if not exists writ.membership (
   grp text not null,
   primary key (principal, grp)
 );
+-- The key of token(), padded for both hashes of HMAC-SHA-256; one row while a policy uses it. No constraint on the
+-- blocks: an error would show the row. No function over it: each reader could have guesses hashed.
+create table if not exists writ.token_key (
+  one boolean primary key default true check (one),
+  inner_block bytea not null,
+  outer_block bytea not null
+);
 -- What the shadow views are made from; the event triggers make them again from here.
 create table if not exists writ.compiled_view (
   view_schema name not null,

@@ -15,6 +15,7 @@ const empty: DatabaseState = {
   views: new Map(),
   grants: new Map(),
   data: { attributes: new Map(), exemptions: new Map(), memberships: new Map() },
+  tokenKey: { table: false, fingerprint: undefined },
   eventTriggers: 'absent',
   paused: new Set(),
 };

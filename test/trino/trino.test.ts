@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { initParser } from '../../src/policy/expression/parse.ts';
+import { usesToken } from '../../src/policy/expression/parts.ts';
 import { askedOf, expectAlike, meant } from '../policy/expression/engines.ts';
 import { columns, Expressions } from '../policy/expression/expression-cases.ts';
 import { askTrino, trinoContexts, trinoRows } from './ask.ts';
@@ -80,7 +81,8 @@ describe('the same rows and masks in every engine', () => {
 describe('expressions mean the same in Trino', () => {
   test.each([31, 32, 33])('random expressions on hostile values, seed %i', async (seed) => {
     const samples = fc.sample(new Expressions(columns).mixed(3), { numRuns: 150, seed });
-    const asked = samples.map((sample) => askedOf(sample)).filter((one) => one !== undefined);
+    const parsed = samples.map((sample) => askedOf(sample)).filter((one) => one !== undefined);
+    const asked = parsed.filter(({ expression }) => !usesToken(expression)); // refused there
     const wanted = meant(asked, trinoRows);
     for (const context of trinoContexts) {
       const query = async (text: string) => (await governed.trino.query(ana, text)).rows;

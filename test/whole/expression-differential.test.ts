@@ -24,6 +24,7 @@ import {
 import { exampleQuestion } from '../policy/expression/examples.ts';
 import { columns, Expressions, postgresColumns } from '../policy/expression/expression-cases.ts';
 import { fixedRows, hostileRow, postgresRow, type Row } from '../policy/expression/hostile-rows.ts';
+import { tokenKeyTable } from '../policy/expression/token-key.ts';
 
 // One expression, two engines, hostile values and a hostile session: the answers are the same. Seeds are new at every
 // run; a failure prints its seed and the smallest expression and rows that still fail.
@@ -40,6 +41,7 @@ beforeAll(async () => {
   client = new pg.Client({ connectionString: server.adminUrl });
   await client.connect();
   await client.query(postgresTable(true));
+  await client.query(tokenKeyTable.postgres);
   duckdb = await Duckdb.open();
 });
 

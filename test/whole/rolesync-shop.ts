@@ -13,6 +13,7 @@ import { directSearchPath } from '../../src/fleet/search-path.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import { parsePrincipalName } from '../../src/kernel/principal.ts';
 import { parseSecurableName, type SecurableName } from '../../src/kernel/securable-name.ts';
+import type { TokenKey } from '../../src/kernel/token-key.ts';
 import { compileFiles } from '../../src/policy/compile.ts';
 import type { Snapshot } from '../../src/policy/model.ts';
 import {
@@ -58,11 +59,11 @@ export const samplePolicy = (): string =>
 export const withModify = (text: string): string =>
   text.replace('grants:\n', 'grants:\n  - { on: shop, to: analysts, privileges: [MODIFY] }\n');
 
-export async function governedShop(): Promise<GovernedShop> {
+export async function governedShop(tokenKey?: TokenKey): Promise<GovernedShop> {
   const home = mkdtempSync(join(tmpdir(), 'writ-rolesync-'));
   const server = await startEmbeddedPostgres({ home, port: 0 });
   const urls = await createSampleShop(server.adminUrl, join(home, 'roles.json'));
-  const cluster = openCluster({ name: 'main', adminUrl: server.adminUrl });
+  const cluster = openCluster({ name: 'main', adminUrl: server.adminUrl, tokenKey });
   const audit = openAuditLog({ folder: join(home, 'audit'), writer: 'test', clock: systemClock });
   const clients: pg.Client[] = [];
   let logins = 0;

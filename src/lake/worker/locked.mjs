@@ -14,6 +14,7 @@ const identifier = (name) => `"${String(name).replaceAll('"', '""')}"`;
  * @property {number} threads
  * @property {string} database name of the one attached in-memory database, where governed views stand
  * @property {string[]} schemas
+ * @property {{ inner: string, outer: string } | undefined} tokenKey blocks of the key of token(), in hex
  * @property {Record<string, string>} answers functions without arguments that tell who and where: name → text
  */
 
@@ -43,6 +44,7 @@ export async function lock(connection, config) {
   for (const [name, answer] of Object.entries(config.answers)) {
     await run(`create macro ${identifier(config.database)}.main.${identifier(name)}() as ${quote(answer)}`);
   }
+  await keepTokenKey(connection, config.tokenKey);
   await run(`set global timezone = 'UTC'`);
   await run(`set global memory_limit = ${quote(config.memory)}`);
   await run(`set global threads = ${Number(config.threads)}`);
@@ -52,6 +54,22 @@ export async function lock(connection, config) {
   await run(`set global allowed_directories = [${config.directories.map(quote).join(', ')}]`);
   await run('set global enable_external_access = false');
   await run('set global lock_configuration = true');
+}
+
+/**
+ * In the database that every DuckDB begins with: no catalog is called so, hence no statement that was let through names
+ * it. Parameters: the key stands in no text.
+ */
+async function keepTokenKey(connection, key) {
+  if (key === undefined) return;
+  await connection.run('create schema memory.writ');
+  await connection.run('create table memory.writ.token_key (inner_block blob, outer_block blob)');
+  const insert = await connection.prepare(
+    'insert into memory.writ.token_key values (from_hex($1), from_hex($2))',
+  );
+  insert.bindVarchar(1, key.inner);
+  insert.bindVarchar(2, key.outer);
+  await insert.run();
 }
 
 /** Unqualified names: the catalog's schemas in their order, then the answers. @param {LockConfig} config */

@@ -98,6 +98,18 @@ export const expressionExamples: readonly ExpressionExample[] = [
     ],
   },
   {
+    what: 'a keyed token: equal values stay equal, in every catalog, and guesses cannot be tried',
+    expression: 'token(value)',
+    type: 'text',
+    columns: { value: 'text' },
+    rows: [
+      { values: ['ann@x.io'], result: 'f37095f933e3eadd25fed0245dccba98' },
+      { values: ['Ann@x.io'], result: '552801fffe6cbf851f3e1ce78e695028' },
+      { values: [''], result: 'b613679a0814d9ec772f95d778c35fc5' },
+      { values: [null], result: null },
+    ],
+  },
+  {
     what: 'the last two digits, unless the text is too short to hide anything',
     expression: "case when length(value) > 4 then '***' || right(value, 2) else '***' end",
     type: 'text',

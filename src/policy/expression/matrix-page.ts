@@ -28,6 +28,8 @@ export function matrixPage(): string {
     '|---|---|---|',
     ...expressionExamples.map(exampleLine),
     '',
+    'Tokens are those of the open key of `writ policy test` (32 zero bytes); an instance has a key of its own.',
+    '',
     'A mask has its column’s type: a longer text is cut to a `varchar(n)`, and a mask that could have a number outside a',
     '`smallint` or `numeric(p,s)` is refused. An expression has at most 8192 characters.',
     '',
@@ -44,7 +46,9 @@ export function matrixPage(): string {
 
 function line(row: MatrixRow): string {
   const operands = letters.slice(0, row.operands.length);
-  const printed = [row.postgres, row.duckdb, row.trino].map((print) => code(print(...operands).text));
+  const printed = [row.postgres, row.duckdb, row.trino].map((print) =>
+    print === undefined ? 'refused' : code(print(...operands).text),
+  );
   return `| ${[code(row.operator), row.operands.join(', '), row.result, ...printed, row.note ?? ''].join(' | ')} |`;
 }
 

@@ -74,6 +74,8 @@ export type Expression =
       readonly arguments: readonly Expression[];
       readonly type: ExpressionType;
     }
+  /** The keyed pseudonym of a text; masks only. */
+  | { readonly kind: 'token'; readonly operand: Expression; readonly type: 'text' }
   | { readonly kind: 'cast'; readonly operand: Expression; readonly type: ExpressionType }
   | { readonly kind: 'principal'; readonly type: 'text' }
   | { readonly kind: 'is-member'; readonly group: string; readonly type: 'boolean' }

@@ -52,7 +52,8 @@ export function parseExpression(
   if (unfit !== undefined) return failed(unfit.rule, unfit.message, unfit.offset);
   const parsed = parse(text);
   if ('message' in parsed) return failed('expression-syntax', parsed.message, parsed.offset);
-  const reading: Reading = { columns, issues: [], groups: [], depth: 0 };
+  const place = masked === undefined && wanted === 'boolean' ? 'filter' : 'mask';
+  const reading: Reading = { columns, issues: [], groups: [], place, depth: 0 };
   const part = readNode(parsed.node, reading, prefix.length);
   const expression = part === undefined ? undefined : wantType(part, wanted, reading);
   if (expression !== undefined && masked !== undefined && !fitsColumn(expression, masked, columns))

@@ -1,5 +1,6 @@
 import type { FuncCall, Node } from 'libpg-query';
 import type { Expression, TextFunction } from './model.ts';
+import { partsOf } from './parts.ts';
 import { coerce, issue, type Part, plainName, type Reading, readNode } from './read.ts';
 import { refusedFunctions } from './refusals.ts';
 
@@ -27,6 +28,7 @@ export function readCall(call: FuncCall, reading: Reading, at: number): Part | u
   if (name === 'principal')
     return parameters.length === 0 ? { kind: 'principal', type: 'text' } : refuse('it takes no argument');
   if (name === 'is_member' || name === 'attribute') return readIdentity(name, parameters, reading, at);
+  if (name === 'token') return readToken(parameters, reading, at);
   return refuse(refusedFunctions[name] ?? 'it is not in the language of policies');
 }
 
@@ -43,6 +45,25 @@ function readIdentity(
   if (name === 'attribute') return { kind: 'attribute', name: part.text, type: 'text[]' };
   reading.groups.push({ name: part.text, at });
   return { kind: 'is-member', group: part.text, type: 'boolean' };
+}
+
+/**
+ * Of the masked column alone: who sees it masked cannot write it. Of another column it would hash whatever somebody
+ * writes there, and so tell which token stands for a guess.
+ */
+function readToken(parameters: readonly Node[], reading: Reading, at: number): Expression | undefined {
+  const [only] = parameters;
+  if (reading.place === 'filter')
+    return issue(reading, 'expression-refused', at, 'token() is refused in a row filter: it is for masks');
+  if (only === undefined || parameters.length !== 1)
+    return issue(reading, 'expression-type', at, 'token() takes one argument');
+  const part = readNode(only, reading, at);
+  const operand = part === undefined ? undefined : coerce(part, 'text', reading, at, 'token()');
+  if (operand === undefined) return undefined;
+  const others = [...partsOf(operand)].some((one) => one.kind === 'column' && one.name !== 'value');
+  if (!others || !reading.columns.has('value')) return { kind: 'token', operand, type: 'text' };
+  const why = 'who can write another column could have guesses hashed';
+  return issue(reading, 'expression-refused', at, `token() takes nothing but "value": ${why}`);
 }
 
 /** What each argument after the text must be: a literal count from a minimum on, or a literal text. */

@@ -36,6 +36,8 @@ export interface Reading {
   readonly issues: ExpressionIssue[];
   /** Groups that `is_member` asks for. */
   readonly groups: { readonly name: string; readonly at: number }[];
+  /** Where it stands: token() is for masks. */
+  readonly place: 'mask' | 'filter';
   depth: number;
 }
 

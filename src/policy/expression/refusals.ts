@@ -39,7 +39,6 @@ export const refusedFunctions: Readonly<Record<string, string>> = {
   ltrim: 'what counts as white space differs between engines',
   rtrim: 'what counts as white space differs between engines',
   round: 'it differs between engines on halves',
-  token: 'keyed tokens are offered only where an engine can keep the key; none does yet',
 };
 
 export const refusedOperators: Readonly<Record<string, string>> = {

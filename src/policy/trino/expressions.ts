@@ -1,6 +1,7 @@
 import type { TableInfo } from '../../catalog/model.ts';
 import type { PrincipalName } from '../../kernel/principal.ts';
 import { join, type Sql, sql, standardLiteral, trustedSql, wideIdentifier } from '../../kernel/sql.ts';
+import { usesToken } from '../expression/parts.ts';
 import { printTrino } from '../expression/print-trino.ts';
 import type { PrintContext } from '../expression/printer.ts';
 import type { ColumnMaskRule, RowFilterRule, Snapshot } from '../model.ts';
@@ -28,6 +29,8 @@ export function printFilter(asker: Asker, rule: RowFilterRule): string {
 export function printMask(asker: Asker, rule: ColumnMaskRule, type: string): string {
   // A type that we cannot read is not put into SQL, and its value not shown.
   if (!/^[a-z]+(\(\d{1,5}(,\s?\d{1,5})?\))?( with(out)? time zone)?$/.test(type)) return noValue;
+  // Its key would have to go to another server with the text.
+  if (usesToken(rule.expression)) return noValue;
   const mask = printTrino(rule.expression, contextOf(asker, rule.bindings));
   return sql`CAST(${mask} AS ${trustedSql(type, 'catalog')})`.text;
 }

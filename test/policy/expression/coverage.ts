@@ -38,6 +38,8 @@ function nameOf(e: Expression): string {
       return `${e.operator} ${e.left.type},${e.right.type} ${e.type}`;
     case 'concat':
       return '|| text,text text';
+    case 'token':
+      return 'token text text';
     case 'call':
       return `${e.function} ${e.arguments.map((part) => part.type).join()} ${e.type}`;
     case 'cast':
@@ -68,6 +70,7 @@ function partsOf(e: Expression): readonly Expression[] {
     case 'not':
     case 'is-null':
     case 'cast':
+    case 'token':
       return [e.operand];
     case 'in':
       return [e.operand, ...e.list];

@@ -9,6 +9,7 @@ import type { PrintContext } from '../../../src/policy/expression/printer.ts';
 import { evaluate, showValue } from './evaluate.ts';
 import { attributes, columns, groups, principal, type Sample } from './expression-cases.ts';
 import type { Row } from './hostile-rows.ts';
+import { tokenKeyTable } from './token-key.ts';
 
 // The same table and the same expressions in real engines; answers come back as comparable text.
 
@@ -177,6 +178,7 @@ export class Duckdb {
     const connection = await instance.connect();
     await connection.run("set timezone = 'UTC'; set threads = 1");
     await connection.run(duckdbTable);
+    await connection.run(tokenKeyTable.duckdb);
     return new Duckdb(instance, connection);
   }
 
@@ -252,7 +254,7 @@ export function canonical(dotted: string | null, type: ExpressionType): string |
 
 /** Undefined where the digits of numerics do not fit beside each other, which depends on the whole expression. */
 export function askedOf({ text, type }: Sample, bound: BoundColumns = columns): Asked | undefined {
-  const { expression, problems } = parseExpression(text, bound, type);
+  const { expression, problems } = parseExpression(text, bound, type, { type });
   if (expression !== undefined) return { text, expression };
   if (problems.every(({ message }) => message.includes('more than 38 digits'))) return undefined;
   throw new Error(`${text}: ${JSON.stringify(problems)}`);

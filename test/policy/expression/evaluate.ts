@@ -1,6 +1,7 @@
 import type { Expression } from '../../../src/policy/expression/model.ts';
 import { attributes, groups, principal } from './expression-cases.ts';
 import type { Row } from './hostile-rows.ts';
+import { tokenOf } from './token-key.ts';
 
 // What an expression means, written down once more, apart from any engine: the oracle that engines are held to.
 
@@ -133,6 +134,10 @@ export function evaluate(e: Expression, row: Row): Value {
       return calculate(e.operator, of(e.left), of(e.right), e.type === 'numeric');
     case 'call':
       return call(e.function, e.arguments.map(of));
+    case 'token': {
+      const value = of(e.operand);
+      return value === null ? null : tokenOf(String(value));
+    }
     case 'cast': {
       const value = of(e.operand);
       if (value === null || e.type === 'bigint') return value;

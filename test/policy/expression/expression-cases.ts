@@ -177,6 +177,8 @@ function rowForm(
         : fc.tuple(text, place, count).map(([a, n, m]) => `substring(${a} from ${n} for ${m})`);
     case 'split_part':
       return fc.tuple(text, separator, place).map(([a, by, n]) => `split_part(${a}, ${by}, ${n})`);
+    case 'token':
+      return text.map((a) => `token(${a})`);
     case 'length':
       return text.map((a) => `length(${a})`);
     default:

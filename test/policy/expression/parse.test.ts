@@ -297,3 +297,42 @@ describe('how each engine says it', () => {
     expect(known([])).toBe("CAST('false' AS BOOLEAN)");
   });
 });
+
+describe('token()', () => {
+  const bound = new Map([
+    ['value', { type: 'text' }],
+    ['other', { type: 'text' }],
+    ['number', { type: 'integer' }],
+  ] as const);
+  const masked = { type: 'text' } as const;
+  const mask = (text: string) =>
+    parseExpression(text, bound, 'text', masked).problems.map((one) => one.message);
+
+  test.each([
+    'token(value)',
+    "token(left(value, 3) || '-')",
+    "coalesce(token(value), 'none')",
+    "case when other = 'x' then token(value) else '***' end",
+    'token(token(value))',
+  ])('%s is a mask', (text) => {
+    expect(mask(text)).toEqual([]);
+  });
+
+  test.each([
+    ['token(other)', /nothing but "value".*guesses/],
+    ['token(value || other)', /nothing but "value"/],
+    ['token(number::text)', /nothing but "value"/],
+    ["token(case when other = 'x' then 'a' else 'b' end)", /nothing but "value"/],
+    ['token(value, other)', /takes one argument/],
+    ['token()', /takes one argument/],
+    ['token(1)', /takes text, not integer/],
+    ['writ.token(value)', /qualified function/],
+  ])('%s is refused', (text, why) => {
+    expect(mask(text)).toEqual([expect.stringMatching(why)]);
+  });
+
+  test('a row filter cannot ask for it', () => {
+    const { problems } = parseExpression("token(value) = 'x'", bound, 'boolean');
+    expect(problems.map((one) => one.message)).toEqual([expect.stringMatching(/refused in a row filter/)]);
+  });
+});

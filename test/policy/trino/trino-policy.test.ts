@@ -2,7 +2,10 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { CatalogSnapshot } from '../../../src/catalog/model.ts';
 import { formatReason } from '../../../src/kernel/decision.ts';
+import { sql } from '../../../src/kernel/sql.ts';
 import { compileFiles } from '../../../src/policy/compile.ts';
+import { printTrino } from '../../../src/policy/expression/print-trino.ts';
+import type { PrintContext } from '../../../src/policy/expression/printer.ts';
 import { trinoOperations } from '../../../src/policy/trino/operations.ts';
 import { type TrinoResource, trinoRequest } from '../../../src/policy/trino/request.ts';
 import { TrinoPolicy } from '../../../src/policy/trino/trino-policy.ts';
@@ -267,6 +270,28 @@ describe('row filters and masks', () => {
     const hidden = sample.replace('omar@acme.test: { region: [APAC] }', 'omar@acme.test: {}');
     return policyOf(hidden, sampleCatalog()).then((other) =>
       expect(filters(people.omar, customers, other)).toEqual(['(1 = 0)']),
+    );
+  });
+
+  test('a token is NULL: its key is not sent to another server', async () => {
+    const text = sample.replace(`"left(value, 1) || '***@***'"`, '"token(value)"');
+    const tokens = await policyOf(text, sampleCatalog());
+    expect(tokens.columnMasks(ana, [column(customers, 'email')])).toEqual(['NULL']);
+    const part = await policyOf(
+      text.replace('"token(value)"', `"case when length(value) > 3 then token(value) else '-' end"`),
+      sampleCatalog(),
+    );
+    expect(part.columnMasks(ana, [column(customers, 'email')])).toEqual(['NULL']);
+    expect(tokens.columnMasks(sam, [column(customers, 'email')])).toEqual([undefined]);
+    const operand = { kind: 'literal', value: 'x', type: 'text' } as const;
+    const nobody: PrintContext = {
+      column: () => sql`x`,
+      principal: () => sql`x`,
+      isMember: () => sql`x`,
+      attribute: () => sql`x`,
+    };
+    expect(() => printTrino({ kind: 'token', operand, type: 'text' }, nobody)).toThrow(
+      expect.objectContaining({ code: 'refused_on_purpose' }),
     );
   });
 
