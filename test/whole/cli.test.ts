@@ -392,6 +392,11 @@ describe('policy files without an instance', () => {
     expect((await alone({}, 'policy', 'fmt', '--policies', ugly)).code).toBe(1);
     expect(readFileSync(join(ugly, 'a.yaml'), 'utf8')).toBe('kind: tags\ntags: { a: {} }  # why\n');
     expect(readFileSync(join(ugly, 'b.yaml'), 'utf8')).toBe('kind: [');
+  });
+
+  test('fmt: a link out of the folder is not written through', async () => {
+    const ugly = join(folder, 'linked');
+    mkdirSync(ugly);
     const elsewhere = join(folder, 'elsewhere.yaml');
     writeFileSync(elsewhere, 'tags: {a:  {}}\nkind: tags');
     symlinkSync(elsewhere, join(ugly, 'c.yaml'));

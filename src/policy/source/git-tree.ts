@@ -19,7 +19,7 @@ const maximumBytes = 8 * 1024 * 1024;
 const maximumTotal = 64 * 1024 * 1024;
 const regular = /^100(?:644|755|664)$/;
 
-/** The output of `git ls-tree -r -z -l`. @throws invalid_policy for a path that is no UTF-8 */
+/** The output of `git ls-tree -r -z -l`. @throws invalid_policy for a path that is no UTF-8 or holds control characters */
 export function treeEntries(output: Buffer): readonly TreeEntry[] {
   const text = decode(output, 'a path');
   return text
@@ -27,9 +27,12 @@ export function treeEntries(output: Buffer): readonly TreeEntry[] {
     .filter(Boolean)
     .map((line) => {
       const tab = line.indexOf('\t');
+      const path = line.slice(tab + 1);
+      // It would be printed to who looks at what was refused.
+      if (/\p{Cc}/u.test(path)) refuse(`the path ${JSON.stringify(path)} holds control characters`);
       const [mode = '', , object = '', size = ''] = line.slice(0, tab).split(/ +/);
       return {
-        path: line.slice(tab + 1),
+        path,
         mode,
         object,
         size: /^\d+$/.test(size) ? Number(size) : undefined,

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Repository } from '../../../src/policy/source/git.ts';
-import { filesOfTree } from '../../../src/policy/source/git-tree.ts';
+import { filesOfTree, treeEntries } from '../../../src/policy/source/git-tree.ts';
 import { type TestRepository, testRepository } from '../../whole/git-repository.ts';
 import { allowedSigners, mirrorOf } from './fixture.ts';
 
@@ -292,6 +292,13 @@ describe('a hostile repository', () => {
     const next = origin.commit();
     expect(await repository.fetch()).toBe(next);
     expect(left.filter((file) => existsSync(file))).toEqual([]);
+  });
+
+  test('a path that would write to a terminal or forge a line is refused', () => {
+    const line = (path: string) => Buffer.from(`100644 blob ${'a'.repeat(40)}       1\t${path}\0`);
+    expect(treeEntries(line('policies/ä b.yaml'))).toMatchObject([{ path: 'policies/ä b.yaml', size: 1 }]);
+    for (const path of ['a\nb.yaml', '\u001b[2Ja.yaml', 'a\u009bb.yaml'])
+      expect(() => treeEntries(line(path))).toThrow(/^the path ".*" holds control characters$/);
   });
 
   test('a tree that names one path twice is refused', () => {
