@@ -9,7 +9,8 @@ const tier = (name: string, timeout: number) => ({
     globalSetup: ['test/whole/build.ts'],
     testTimeout: timeout,
     hookTimeout: 180_000,
-    fileParallelism: false,
+    // Every file has its own ports, homes and servers; more than two at once starve each other.
+    maxWorkers: name === 'whole' ? 2 : 1,
   },
 });
 
