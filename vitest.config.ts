@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 // One project per tier; `npm test` runs unit and whole, the others have their own scripts (see CONTRIBUTING.md).
 const outside = ['test/whole/**', 'test/clients/**', 'test/faults/**', 'test/trino/**'];
-const tier = (name: string, timeout: number) => ({
+const tier = (name: string, timeout: number, groupOrder: number) => ({
   test: {
     name,
     include: [`test/${name}/**/*.test.ts`],
@@ -11,6 +11,7 @@ const tier = (name: string, timeout: number) => ({
     hookTimeout: 180_000,
     // Every file has its own ports, homes and servers; more than two at once starve each other.
     maxWorkers: name === 'whole' ? 2 : 1,
+    sequence: { groupOrder },
   },
 });
 
@@ -18,10 +19,10 @@ export default defineConfig({
   test: {
     projects: [
       { test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: outside, testTimeout: 30_000 } },
-      tier('whole', 60_000),
-      tier('clients', 120_000),
-      tier('faults', 120_000),
-      tier('trino', 120_000),
+      tier('whole', 60_000, 1),
+      tier('clients', 120_000, 2),
+      tier('faults', 120_000, 3),
+      tier('trino', 120_000, 4),
     ],
   },
 });

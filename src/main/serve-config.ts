@@ -8,6 +8,7 @@ import { parseWritYaml, placeInYaml, type WritYaml } from '../config/writ-yaml.t
 import { toWritError, WritError } from '../kernel/errors.ts';
 import { parseSecurableName, type SecurableName } from '../kernel/securable-name.ts';
 import { repositoryAddress } from '../policy/source/address.ts';
+import { expectOnePrincipalPerKey } from '../policy/source/allowed-signers.ts';
 import type { GitFollowing, InstanceConfig } from './parts.ts';
 
 // From a writ.yaml to what an instance is opened with: references resolved, files read, relative paths made absolute.
@@ -134,7 +135,8 @@ function gitOf(source: GitSource, { folder, home, env, check, secret }: GitParts
     const name = trust?.[key];
     if (name === undefined) return {};
     const absolute = resolve(folder, name);
-    check([...path, 'trust', key], () => readText(absolute));
+    const text = check([...path, 'trust', key], () => readText(absolute));
+    if (key === 'allowedSigners') check([...path, 'trust', key], () => expectOnePrincipalPerKey(text));
     return { [key]: absolute };
   };
   return {
