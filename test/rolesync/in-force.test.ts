@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { parsePrincipalName } from '../../src/kernel/principal.ts';
 import { parseSecurableName as name } from '../../src/kernel/securable-name.ts';
 import { defaultLimits, limitsOf } from '../../src/rolesync/guard.ts';
@@ -119,6 +119,19 @@ test('a new snapshot comes into force at once: nobody meets half of it', async (
   expect([...seen]).toEqual(['old: t allow, u deny', 'new: t deny, u allow']);
   // Who still holds the old one is answered by all of it.
   expect(before.decide(ana, 'SELECT', name('lake.s.t')).effect).toBe('allow');
+});
+
+test('a grant that expires while Writ runs ends by itself, and its holders have shrunk', async () => {
+  const grant = (privilege: string, expires: string) =>
+    `  - { on: lake, to: ana@acme.test, privileges: [${privilege}]${expires} }\n`;
+  const until = ', expires: "2026-05-01T10:00:00.200Z"';
+  const text = `kind: grants\ngrants:\n${grant('USE CATALOG, USE SCHEMA', '')}${grant('SELECT', until)}`;
+  const { inForce, clock, shrunk } = await rule(text);
+  const may = () => inForce.current().decide(ana, 'SELECT', name('lake.s.t')).effect;
+  expect(may()).toBe('allow');
+  clock.time += 200;
+  await vi.waitFor(() => expect(may()).toBe('deny'), 5_000);
+  await vi.waitFor(() => expect(shrunk.at(-1)).toEqual([ana]));
 });
 
 test('labels of clusters come from outside and are part of the snapshot', async () => {
