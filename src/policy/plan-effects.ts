@@ -1,8 +1,7 @@
 import { never } from '../kernel/never.ts';
 import type { PrincipalName } from '../kernel/principal.ts';
 import type { Privilege } from '../kernel/privilege.ts';
-import { child, type SecurableName } from '../kernel/securable-name.ts';
-import type { Expression } from './expression/model.ts';
+import type { SecurableName } from '../kernel/securable-name.ts';
 import { depth } from './gates.ts';
 import type { ColumnMaskRule, RowFilterRule, Snapshot } from './model.ts';
 
@@ -17,7 +16,7 @@ export type Effect =
   | { readonly kind: 'assume'; readonly role: string; readonly gained: boolean };
 
 /** A rule that applies now, no longer, or says something else. */
-type RuleChange<R> =
+export type RuleChange<R> =
   | { readonly is: 'added' | 'removed'; readonly rule: R }
   | { readonly is: 'changed'; readonly was: R; readonly rule: R };
 
@@ -218,21 +217,6 @@ export function privilegeEffects({ before, after }: AskedBoth, alike: Alike): re
   });
 }
 
-/** Filters and masks that changed on some of the alike relations, where the principal reads them before and after. */
-export function rowEffects(
-  from: Snapshot,
-  to: Snapshot,
-  principal: PrincipalName,
-  asked: AskedBoth,
-  alike: Alike,
-  relations: readonly SecurableName[],
-): readonly { readonly on: SecurableName; readonly effects: readonly Effect[] }[] {
-  if (!asked.before('SELECT', alike) || !asked.after('SELECT', alike)) return [];
-  return relations
-    .map((on) => ({ on, effects: ruleEffects(from, to, principal, on) }))
-    .filter(({ effects }) => effects.length > 0);
-}
-
 function exists({ catalog }: Snapshot, on: SecurableName): boolean {
   const at = depth(on);
   if (at === 1) return catalog.catalogs.has(on);
@@ -240,46 +224,8 @@ function exists({ catalog }: Snapshot, on: SecurableName): boolean {
   return catalog.tables.has(on) || catalog.functions.has(on);
 }
 
-interface Shown {
-  readonly filters: ReadonlyMap<string, RowFilterRule>;
-  readonly masks: ReadonlyMap<SecurableName, ColumnMaskRule>;
-}
-
-function ruleEffects(
-  from: Snapshot,
-  to: Snapshot,
-  principal: PrincipalName,
-  on: SecurableName,
-): readonly Effect[] {
-  const before = shown(from, principal, on);
-  const after = shown(to, principal, on);
-  const effects: Effect[] = [];
-  for (const [, change] of changes(before.filters, after.filters)) effects.push({ kind: 'filter', change });
-  for (const [column, change] of changes(before.masks, after.masks))
-    effects.push({ kind: 'mask', column, change });
-  if (effects.length === 0 && after.filters.size + after.masks.size === 0) return effects;
-  const [wereIn, areIn]: ReadonlySet<string>[] = [from.groupsOf(principal), to.groupsOf(principal)];
-  for (const group of askedGroups([...after.filters.values(), ...after.masks.values()])) {
-    const was = wereIn?.has(group) === true;
-    const is = areIn?.has(group) === true;
-    if (was !== is) effects.push({ kind: 'membership', group, gained: is });
-  }
-  return effects;
-}
-
-function* changes<K, R extends RowFilterRule | ColumnMaskRule>(
-  before: ReadonlyMap<K, R>,
-  after: ReadonlyMap<K, R>,
-): Generator<[K, RuleChange<R>]> {
-  for (const [key, rule] of after) {
-    const was = before.get(key);
-    if (was === undefined) yield [key, { is: 'added', rule }];
-    else if (!says(was, rule)) yield [key, { is: 'changed', was, rule }];
-  }
-  for (const [key, rule] of before) if (!after.has(key)) yield [key, { is: 'removed', rule }];
-}
-
-function says(a: RowFilterRule | ColumnMaskRule, b: RowFilterRule | ColumnMaskRule): boolean {
+/** Whether two rules say the same of the same columns. */
+export function says(a: RowFilterRule | ColumnMaskRule, b: RowFilterRule | ColumnMaskRule): boolean {
   if (a === b) return true;
   const alike =
     a.bindings.size === b.bindings.size &&
@@ -287,33 +233,9 @@ function says(a: RowFilterRule | ColumnMaskRule, b: RowFilterRule | ColumnMaskRu
   return alike && (a.text === b.text || JSON.stringify(a.expression) === JSON.stringify(b.expression));
 }
 
-/** The rules that bind on a relation and on everything that it reads, keyed by table, so that a view shows its tables'. */
-function shown(snapshot: Snapshot, principal: PrincipalName, on: SecurableName): Shown {
-  const filters = new Map<string, RowFilterRule>();
-  const masks = new Map<SecurableName, ColumnMaskRule>();
-  for (const table of beneath(snapshot, on)) {
-    const bound = snapshot.boundRules(principal, table);
-    for (const rule of bound.filters) filters.set(`${table} ${rule.policy}`, rule);
-    for (const [column, rule] of bound.masks) masks.set(child(table, column), rule);
-  }
-  return { filters, masks };
-}
-
 /** A relation and everything that it reads, through any chain. */
-function beneath({ catalog }: Snapshot, on: SecurableName): ReadonlySet<SecurableName> {
+export function beneath({ catalog }: Snapshot, on: SecurableName): ReadonlySet<SecurableName> {
   const seen = new Set<SecurableName>([on]);
   for (const name of seen) for (const read of catalog.tables.get(name)?.reads ?? []) seen.add(read);
   return seen;
-}
-
-function askedGroups(rules: readonly (RowFilterRule | ColumnMaskRule)[]): ReadonlySet<string> {
-  const groups = new Set<string>();
-  const note = (_key: string, value: unknown): unknown => {
-    const part = value as Partial<Expression> | null;
-    if (typeof part === 'object' && part?.kind === 'is-member' && 'group' in part && part.group !== undefined)
-      groups.add(part.group);
-    return value;
-  };
-  for (const rule of rules) JSON.stringify(rule.expression, note);
-  return groups;
 }

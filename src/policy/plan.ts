@@ -1,3 +1,4 @@
+import type { CatalogSnapshot } from '../catalog/model.ts';
 import type { PrincipalName } from '../kernel/principal.ts';
 import { metastore, type SecurableName } from '../kernel/securable-name.ts';
 import { compareText } from './findings.ts';
@@ -11,15 +12,18 @@ import {
   leaningOf,
   opensUp,
   privilegeEffects,
-  rowEffects,
   shrinks,
 } from './plan-effects.ts';
-import { summarize } from './plan-summary.ts';
+import { RowChanges } from './plan-rows.ts';
+import { PeopleCount, summarize } from './plan-summary.ts';
 import { TouchedFinder } from './plan-touched.ts';
 
 const maximumChanges = 10_000;
 
-/** Effects that are the same for principals of one class. */
+/**
+ * Effects that are the same for principals of one class. Classes have nobody in common and each goes by one list, so that
+ * people are counted by lists; `effects` is one list wherever it says the same.
+ */
 export interface SharedEffects {
   readonly principals: readonly PrincipalName[];
   readonly on: SecurableName;
@@ -31,28 +35,64 @@ export interface SharedEffects {
  * cannot differ are computed once. Pure.
  */
 export function planPolicy(from: Snapshot | undefined, to: Snapshot): PolicyPlan {
-  const all = [...classEffects(from, to), ...ownEffects(from, to)];
-  const shared = all.map(toChange);
-  const shrunk = new Set<PrincipalName>();
-  for (const { principals, effects } of all)
-    if (effects.some(shrinks)) for (const principal of principals) shrunk.add(principal);
-  return {
-    from: from?.id,
-    to: to.id,
-    changes: expand(shared),
-    shared,
-    summary: summarize(all),
-    widened: widenedOf(all, to),
-    shrunk,
-  };
+  return new Plan(from, to);
 }
 
-function classEffects(from: Snapshot | undefined, to: Snapshot): readonly SharedEffects[] {
-  const found: SharedEffects[] = [];
+/** Whose sessions end is known at once; words are made for whoever reads them, once. */
+class Plan implements PolicyPlan {
+  readonly from: string | undefined;
+  readonly to: string;
+  readonly shrunk: ReadonlySet<PrincipalName>;
+  readonly #all: readonly SharedEffects[];
+  readonly #catalog: CatalogSnapshot;
+  #shared: readonly SharedChange[] | undefined;
+  #changes: readonly AccessChange[] | undefined;
+  #summary: string | undefined;
+  #widened: readonly Widened[] | undefined;
+
+  constructor(from: Snapshot | undefined, to: Snapshot) {
+    this.from = from?.id;
+    this.to = to.id;
+    this.#all = [...classEffects(from, to), ...ownEffects(from, to)];
+    this.#catalog = to.catalog;
+    this.shrunk = shrunkBy(this.#all);
+  }
+
+  get shared(): readonly SharedChange[] {
+    this.#shared ??= [...told(this.#all)];
+    return this.#shared;
+  }
+
+  get changes(): readonly AccessChange[] {
+    this.#changes ??= expand(told(this.#all));
+    return this.#changes;
+  }
+
+  get summary(): string {
+    this.#summary ??= summarize(this.#all);
+    return this.#summary;
+  }
+
+  get widened(): readonly Widened[] {
+    this.#widened ??= widenedOf(this.#all, this.#catalog);
+    return this.#widened;
+  }
+}
+
+/** Who is in one effect that shrinks is not looked for in others. */
+function shrunkBy(all: readonly SharedEffects[]): ReadonlySet<PrincipalName> {
+  const found = new Set<readonly PrincipalName[]>();
+  for (const { principals, effects } of all)
+    if (!found.has(principals) && effects.some(shrinks)) found.add(principals);
+  return new Set([...found].flat());
+}
+
+function* classEffects(from: Snapshot | undefined, to: Snapshot): Generator<SharedEffects> {
   const securables = compared(from, to);
   const anyRuled = securables.some((alike) => alike.ruled.length > 0);
   const anyChanged = securables.some((alike) => alike.changed.length > 0);
   const touched = new TouchedFinder(from, to, securables);
+  const rows = from === undefined ? undefined : new RowChanges(from, to);
   for (const principals of classes(from, to)) {
     const [first] = principals;
     if (first === undefined) continue;
@@ -60,18 +100,13 @@ function classEffects(from: Snapshot | undefined, to: Snapshot): readonly Shared
     const asked = askingBoth(from, to, first);
     for (const alike of alikes) {
       const effects = privilegeEffects(asked, alike);
-      if (effects.length > 0) for (const on of alike.all) found.push({ principals, on, effects });
+      if (effects.length > 0) for (const on of alike.all) yield { principals, on, effects };
     }
-    if (from !== undefined && (sameGroups ? anyChanged : anyRuled))
-      for (const alike of reachable()) {
-        const relations = sameGroups ? alike.changed : alike.ruled;
-        if (relations.length === 0) continue;
-        for (const { on, effects } of rowEffects(from, to, first, asked, alike, relations))
-          found.push({ principals, on, effects });
-      }
-    found.push(...roleEffects(from, to, principals, first));
+    if (rows !== undefined && (sameGroups ? anyChanged : anyRuled))
+      for (const { on, effects } of rows.of(first, asked, reachable(), sameGroups ? 'changed' : 'ruled'))
+        yield { principals, on, effects };
+    yield* roleEffects(from, to, principals, first);
   }
-  return found;
 }
 
 function roleEffects(
@@ -130,42 +165,50 @@ function difference(before: ReadonlySet<string>, after: ReadonlySet<string>): re
   return [...gained, ...lost];
 }
 
+/** In words. A list of effects that is the same for many is put into words once: it says the same wherever it stands. */
+function* told(all: readonly SharedEffects[]): Generator<SharedChange> {
+  const known = new Map<readonly Effect[], Omit<SharedChange, 'principals' | 'table'>>();
+  for (const { principals, on, effects } of all) {
+    const words = known.get(effects) ?? wordsOf(effects, on);
+    known.set(effects, words);
+    yield { principals, table: on, ...words };
+  }
+}
+
 /** Each phrase once: a view may read several tables under one policy. */
-function toChange({ principals, on, effects }: SharedEffects): SharedChange {
-  const told = (leaning: Leaning) => [
+function wordsOf(effects: readonly Effect[], on: SecurableName): Omit<SharedChange, 'principals' | 'table'> {
+  const leaning = (wanted: Leaning) => [
     ...new Set(
-      effects.filter((effect) => leaningOf(effect) === leaning).map((effect) => describeEffect(effect, on)),
+      effects.filter((effect) => leaningOf(effect) === wanted).map((effect) => describeEffect(effect, on)),
     ),
   ];
-  const changes = told('unknown');
+  const changes = leaning('unknown');
   return {
-    principals,
-    table: on,
-    gains: told('gain'),
-    loses: told('loss'),
+    gains: leaning('gain'),
+    loses: leaning('loss'),
     ...(changes.length === 0 ? {} : { changes }),
   };
 }
 
 /** Columns and base tables; what a view shows of them is counted with them. */
-function widenedOf(all: readonly SharedEffects[], { catalog }: Snapshot): readonly Widened[] {
-  const people = new Map<string, { kind: Widened['kind']; on: SecurableName; who: Set<PrincipalName> }>();
+function widenedOf(all: readonly SharedEffects[], catalog: CatalogSnapshot): readonly Widened[] {
+  const found = new Map<string, { kind: Widened['kind']; on: SecurableName; who: PeopleCount }>();
   for (const { principals, on, effects } of all)
     for (const effect of effects) {
       if ((effect.kind !== 'mask' && effect.kind !== 'filter') || !opensUp(effect)) continue;
       if (effect.kind === 'filter' && (catalog.tables.get(on)?.reads ?? []).length > 0) continue;
       const [kind, what] =
         effect.kind === 'mask' ? (['column', effect.column] as const) : (['table', on] as const);
-      const found = people.get(what) ?? { kind, on: what, who: new Set<PrincipalName>() };
-      for (const principal of principals) found.who.add(principal);
-      people.set(what, found);
+      const known = found.get(what) ?? { kind, on: what, who: new PeopleCount() };
+      known.who.add(principals);
+      found.set(what, known);
     }
-  return [...people.values()]
+  return [...found.values()]
     .map(({ kind, on, who }) => ({ kind, on, people: who.size }))
     .sort((a, b) => compareText(a.on, b.on));
 }
 
-function expand(shared: readonly SharedChange[]): readonly AccessChange[] {
+function expand(shared: Iterable<SharedChange>): readonly AccessChange[] {
   const changes: AccessChange[] = [];
   for (const { principals, ...change } of shared)
     for (const principal of principals) {
