@@ -2,7 +2,7 @@ import type { PrincipalName } from '../kernel/principal.ts';
 import { child, type SecurableName } from '../kernel/securable-name.ts';
 import type { Expression } from './expression/model.ts';
 import type { Audience, ColumnMaskRule, RowFilterRule, Snapshot } from './model.ts';
-import { type Alike, type AskedBoth, beneath, type Effect, type RuleChange, says } from './plan-effects.ts';
+import { type Alike, beneath, type Effect, type RuleChange, says } from './plan-effects.ts';
 import { groupsAsked } from './reveals.ts';
 
 // What filters and masks change for people between two snapshots. What a relation shows somebody follows from which of
@@ -37,15 +37,14 @@ export class RowChanges {
    */
   *of(
     principal: PrincipalName,
-    asked: AskedBoth,
+    reads: (alike: Alike) => boolean,
     places: Iterable<Alike>,
     which: 'ruled' | 'changed',
   ): Generator<{ readonly on: SecurableName; readonly effects: readonly Effect[] }> {
     const answers = this.#answers(principal);
     for (const alike of places) {
       const relations = alike[which];
-      if (relations.length === 0) continue;
-      if (!asked.before('SELECT', alike) || !asked.after('SELECT', alike)) continue;
+      if (relations.length === 0 || !reads(alike)) continue;
       for (const on of relations) {
         const effects = this.#effects(principal, answers, on);
         if (effects.length > 0) yield { on, effects };
@@ -71,15 +70,13 @@ export class RowChanges {
 
   #answers(principal: PrincipalName): Answers {
     const given: string[] = [];
-    const [wereIn, areIn] = [this.#from.groupsOf(principal), this.#to.groupsOf(principal)] as [
-      ReadonlySet<string>,
-      ReadonlySet<string>,
-    ];
+    let groups: readonly ReadonlySet<string>[] | undefined;
     const answer = (question: Question | undefined): string => {
       if (question === undefined) return '';
       if (question.asks === 'binds') return question.side.binds(question.audience, principal) ? 'y' : 'n';
-      const is = areIn.has(question.group);
-      return wereIn.has(question.group) === is ? '=' : is ? '+' : '-';
+      groups ??= [this.#from, this.#to].map((side) => side.groupsOf(principal));
+      const [was, is] = groups.map((side) => side.has(question.group));
+      return was === is ? '=' : is ? '+' : '-';
     };
     return (question) => {
       given[question] ??= answer(this.#questions[question]);

@@ -4,6 +4,7 @@ import { metastore, type SecurableName } from '../kernel/securable-name.ts';
 import { compareText } from './findings.ts';
 import type { AccessChange, PolicyPlan, SharedChange, Snapshot, Widened } from './model.ts';
 import {
+  type Alike,
   askingBoth,
   compared,
   describeEffect,
@@ -38,13 +39,16 @@ export function planPolicy(from: Snapshot | undefined, to: Snapshot): PolicyPlan
   return new Plan(from, to);
 }
 
-/** Whose sessions end is known at once; words are made for whoever reads them, once. */
+/**
+ * Whose sessions end must be known fast, the words can wait: each part is computed when it is read, once. Who shrank is
+ * looked for class by class, and no further than the first effect that shrinks.
+ */
 class Plan implements PolicyPlan {
   readonly from: string | undefined;
   readonly to: string;
-  readonly shrunk: ReadonlySet<PrincipalName>;
-  readonly #all: readonly SharedEffects[];
-  readonly #catalog: CatalogSnapshot;
+  readonly #sides: readonly [Snapshot | undefined, Snapshot];
+  #all: readonly SharedEffects[] | undefined;
+  #shrunk: ReadonlySet<PrincipalName> | undefined;
   #shared: readonly SharedChange[] | undefined;
   #changes: readonly AccessChange[] | undefined;
   #summary: string | undefined;
@@ -53,60 +57,89 @@ class Plan implements PolicyPlan {
   constructor(from: Snapshot | undefined, to: Snapshot) {
     this.from = from?.id;
     this.to = to.id;
-    this.#all = [...classEffects(from, to), ...ownEffects(from, to)];
-    this.#catalog = to.catalog;
-    this.shrunk = shrunkBy(this.#all);
+    this.#sides = [from, to];
+  }
+
+  get shrunk(): ReadonlySet<PrincipalName> {
+    this.#shrunk ??= shrunkBy(this.#all ?? allEffects(...this.#sides, shrinks));
+    return this.#shrunk;
   }
 
   get shared(): readonly SharedChange[] {
-    this.#shared ??= [...told(this.#all)];
+    this.#shared ??= [...told(this.#effects())];
     return this.#shared;
   }
 
   get changes(): readonly AccessChange[] {
-    this.#changes ??= expand(told(this.#all));
+    this.#changes ??= expand(told(this.#effects()));
     return this.#changes;
   }
 
   get summary(): string {
-    this.#summary ??= summarize(this.#all);
+    this.#summary ??= summarize(this.#effects());
     return this.#summary;
   }
 
   get widened(): readonly Widened[] {
-    this.#widened ??= widenedOf(this.#all, this.#catalog);
+    this.#widened ??= widenedOf(this.#effects(), this.#sides[1].catalog);
     return this.#widened;
+  }
+
+  #effects(): readonly SharedEffects[] {
+    this.#all ??= [...allEffects(...this.#sides)];
+    return this.#all;
   }
 }
 
-/** Who is in one effect that shrinks is not looked for in others. */
-function shrunkBy(all: readonly SharedEffects[]): ReadonlySet<PrincipalName> {
-  const found = new Set<readonly PrincipalName[]>();
-  for (const { principals, effects } of all)
-    if (!found.has(principals) && effects.some(shrinks)) found.add(principals);
-  return new Set([...found].flat());
+function shrunkBy(all: Iterable<SharedEffects>): ReadonlySet<PrincipalName> {
+  const found = new Set<PrincipalName>();
+  let last: readonly PrincipalName[] | undefined;
+  for (const { principals, effects } of all) {
+    if (principals === last || !effects.some(shrinks)) continue;
+    for (const principal of principals) found.add(principal);
+    last = principals;
+  }
+  return found;
 }
 
-function* classEffects(from: Snapshot | undefined, to: Snapshot): Generator<SharedEffects> {
+/** `enough`: of each class no more than up to the first effect of this sort. */
+function* allEffects(
+  from: Snapshot | undefined,
+  to: Snapshot,
+  enough: (effect: Effect) => boolean = () => false,
+): Generator<SharedEffects> {
+  const effectsOf = classEffects(from, to);
+  for (const principals of classes(from, to))
+    for (const found of effectsOf(principals)) {
+      yield found;
+      if (found.effects.some(enough)) break;
+    }
+  yield* ownEffects(from, to);
+}
+
+/** What changes for the principals of one class. */
+function classEffects(
+  from: Snapshot | undefined,
+  to: Snapshot,
+): (principals: readonly PrincipalName[]) => Iterable<SharedEffects> {
   const securables = compared(from, to);
-  const anyRuled = securables.some((alike) => alike.ruled.length > 0);
-  const anyChanged = securables.some((alike) => alike.changed.length > 0);
   const touched = new TouchedFinder(from, to, securables);
-  const rows = from === undefined ? undefined : new RowChanges(from, to);
-  for (const principals of classes(from, to)) {
+  const comparer = from === undefined ? undefined : new RowChanges(from, to);
+  return function* (principals) {
     const [first] = principals;
-    if (first === undefined) continue;
-    const { alikes, reachable, sameGroups } = touched.of(first);
+    if (first === undefined) return;
+    const { alikes, rows, sameGroups, sameRules } = touched.of(first);
     const asked = askingBoth(from, to, first);
     for (const alike of alikes) {
       const effects = privilegeEffects(asked, alike);
       if (effects.length > 0) for (const on of alike.all) yield { principals, on, effects };
     }
-    if (rows !== undefined && (sameGroups ? anyChanged : anyRuled))
-      for (const { on, effects } of rows.of(first, asked, reachable(), sameGroups ? 'changed' : 'ruled'))
-        yield { principals, on, effects };
+    const reads = (alike: Alike) =>
+      alike.existed && asked.after('SELECT', alike) && (sameRules || asked.before('SELECT', alike));
+    for (const { on, effects } of comparer?.of(first, reads, rows(), sameGroups ? 'changed' : 'ruled') ?? [])
+      yield { principals, on, effects };
     yield* roleEffects(from, to, principals, first);
-  }
+  };
 }
 
 function roleEffects(
