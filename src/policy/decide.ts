@@ -19,6 +19,17 @@ type Answers = Map<SecurableName, Decision>;
 /** Privilege, anchor and depth, as one number → whether the gate is open. */
 type Gates<Open> = Map<number, Open>;
 
+/** A gate with the place in the index from which its rules are looked for. */
+interface PlacedGate extends Gate {
+  readonly anchor: number;
+  readonly depth: number;
+  /** Names the answers that it shares with others below its anchor; undefined where it has rules of its own. */
+  readonly key: number | undefined;
+}
+
+/** What one list of placed gates counts in memory, in answers. */
+const weightOfWay = 5;
+
 const numberOf: ReadonlyMap<Privilege, number> = new Map(privileges.map((name, i) => [name, i]));
 
 export class Decider {
@@ -29,6 +40,8 @@ export class Decider {
   readonly #byPrincipal = new Map<Privilege, Map<PrincipalName, Answers>>();
   readonly #byClass = new Map<Privilege, Map<PrincipalClass, Answers>>();
   readonly #gates = new Map<PrincipalClass, Gates<Reason | undefined>>();
+  /** The gates of a question, placed: the same for everybody. */
+  readonly #ways = new Map<Privilege, Map<SecurableName, readonly PlacedGate[]>>();
   readonly #maximumKept: number;
   #kept = 0;
 
@@ -57,29 +70,44 @@ export class Decider {
 
   /**
    * Whether one principal may, for many questions: true exactly where `decide` allows. From the index alone (casbin is
-   * asked wherever somebody is let in, and lists let nobody in); nothing is kept longer than the function that is returned.
+   * asked wherever somebody is let in, and lists let nobody in); no answer is kept longer than the function that is returned.
    */
   asking(principal: PrincipalName): (privilege: Privilege, on: SecurableName) => boolean {
     if (principal === operatorName) return (privilege) => administrative.has(privilege);
     const who = this.#membership.classOf(principal);
     const gates: Gates<boolean> = new Map();
-    const isOpen = ({ privilege, on }: Gate): boolean => {
-      const anchor = this.#index.anchorOf(on);
-      const at = depth(on);
-      const first = () => this.#first(who, privilege, at, anchor);
-      // Rules of its own: nothing else shares the answer.
-      return at === 3 && this.#index.depthOf(anchor) === 3
-        ? first()
-        : below(gates, keyOf(privilege, anchor, at), first);
+    const isOpen = (gate: PlacedGate): boolean => {
+      if (gate.key === undefined) return this.#first(who, gate);
+      const known = gates.get(gate.key);
+      if (known !== undefined) return known;
+      const open = this.#first(who, gate);
+      gates.set(gate.key, open);
+      return open;
     };
-    return (privilege, on) => gatesOf(privilege, on).every(isOpen);
+    return (privilege, on) => this.#way(privilege, on).every(isOpen);
   }
 
-  #first(who: PrincipalClass, gate: Privilege, gateDepth: number, anchor: number): boolean {
-    const found = this.#index.find(who, anchor, (rule, ruleDepth) =>
-      opens(rule.act, ruleDepth, gate, gateDepth) ? true : undefined,
+  #first(who: PrincipalClass, gate: PlacedGate): boolean {
+    const found = this.#index.find(who, gate.anchor, (rule, ruleDepth) =>
+      opens(rule.act, ruleDepth, gate.privilege, gate.depth) ? true : undefined,
     );
     return found === true;
+  }
+
+  #way(privilege: Privilege, on: SecurableName): readonly PlacedGate[] {
+    const known = this.#ways.get(privilege)?.get(on);
+    if (known !== undefined) return known;
+    if (this.#kept > this.#maximumKept) this.#forget();
+    const way = gatesOf(privilege, on).map((gate): PlacedGate => {
+      const anchor = this.#index.anchorOf(gate.on);
+      const at = depth(gate.on);
+      // Rules of its own: nothing else shares the answer.
+      const own = at === 3 && this.#index.depthOf(anchor) === 3;
+      return { ...gate, anchor, depth: at, key: own ? undefined : keyOf(gate.privilege, anchor, at) };
+    });
+    below(this.#ways, privilege, newMap<SecurableName, readonly PlacedGate[]>).set(on, way);
+    this.#kept += weightOfWay;
+    return way;
   }
 
   #decide(principal: PrincipalName, privilege: Privilege, on: SecurableName): Decision {
@@ -104,7 +132,7 @@ export class Decider {
 
   #ask(who: PrincipalClass, privilege: Privilege, on: SecurableName): Decision {
     const because: Reason[] = [];
-    for (const gate of gatesOf(privilege, on)) {
+    for (const gate of this.#way(privilege, on)) {
       const reason = this.#gate(who, gate);
       if (reason === undefined)
         return { effect: 'deny', because: [{ kind: 'gate-failed', gate: gate.privilege, on: gate.on }] };
@@ -114,26 +142,21 @@ export class Decider {
   }
 
   /** What lies below one anchor at one depth has one answer, so that casbin is asked once for all tables of a schema. */
-  #gate(who: PrincipalClass, gate: Gate): Reason | undefined {
-    const anchor = this.#index.anchorOf(gate.on);
-    const gateDepth = depth(gate.on);
-    const ask = () => this.#open(who, gate, gateDepth, anchor);
-    // Rules of its own: no other securable shares the answer.
-    if (gateDepth === 3 && this.#index.depthOf(anchor) === 3) return ask();
+  #gate(who: PrincipalClass, gate: PlacedGate): Reason | undefined {
+    if (gate.key === undefined) return this.#open(who, gate);
     const gates = below(this.#gates, who, newMap<number, Reason | undefined>);
-    const key = keyOf(gate.privilege, anchor, gateDepth);
-    const known = gates.get(key);
-    if (known !== undefined || gates.has(key)) return known;
-    const reason = ask();
-    gates.set(key, reason);
+    const known = gates.get(gate.key);
+    if (known !== undefined || gates.has(gate.key)) return known;
+    const reason = this.#open(who, gate);
+    gates.set(gate.key, reason);
     this.#kept++;
     return reason;
   }
 
   /** Only what would open the gate is put before casbin, one rule at a time; without its word nothing opens. */
-  #open(who: PrincipalClass, gate: Gate, gateDepth: number, anchor: number): Reason | undefined {
-    return this.#index.find(who, anchor, (rule, ruleDepth) => {
-      if (!opens(rule.act, ruleDepth, gate.privilege, gateDepth)) return undefined;
+  #open(who: PrincipalClass, gate: PlacedGate): Reason | undefined {
+    return this.#index.find(who, gate.anchor, (rule, ruleDepth) => {
+      if (!opens(rule.act, ruleDepth, gate.privilege, gate.depth)) return undefined;
       const opened = this.#enforcer.enforce(who, gate, [rule]) !== undefined;
       return opened ? reasonOf(rule, gate.privilege, who) : undefined;
     });
@@ -148,6 +171,7 @@ export class Decider {
     this.#byPrincipal.clear();
     this.#byClass.clear();
     this.#gates.clear();
+    this.#ways.clear();
     this.#kept = 0;
   }
 }

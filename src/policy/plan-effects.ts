@@ -1,10 +1,9 @@
 import { never } from '../kernel/never.ts';
 import type { PrincipalName } from '../kernel/principal.ts';
 import type { Privilege } from '../kernel/privilege.ts';
-import { child, type SecurableName } from '../kernel/securable-name.ts';
+import type { SecurableName } from '../kernel/securable-name.ts';
 import { depth } from './gates.ts';
 import type { ColumnMaskRule, RowFilterRule, Snapshot } from './model.ts';
-import { groupsAsked, letsAllThrough, reveals } from './reveals.ts';
 
 // What changes for one principal on one securable between two snapshots, as values.
 
@@ -30,7 +29,7 @@ export interface Opens {
 }
 
 /** A rule that applies now, no longer, or says something else; `opens`: what hides nothing from this person. */
-type RuleChange<R> =
+export type RuleChange<R> =
   | { readonly is: 'added' | 'removed'; readonly rule: R }
   | { readonly is: 'changed'; readonly was: R; readonly rule: R; readonly opens: boolean };
 
@@ -63,14 +62,6 @@ export function opened(effect: Effect): readonly Opens[] {
   return [
     effect.kind === 'mask' ? { kind: 'column', on: effect.column } : { kind: 'table', on: effect.table },
   ];
-}
-
-/** Whether a rule may show this person everything: the value, or every row. */
-function hidesNothing(rule: RowFilterRule | ColumnMaskRule, groups: ReadonlySet<string>): boolean {
-  const isMember = (group: string) => groups.has(group);
-  if (rule.kind === 'row-filter') return letsAllThrough(rule.expression, isMember);
-  const names = [...rule.bindings].filter(([, column]) => column === rule.column).map(([name]) => name);
-  return reveals(rule.expression, isMember, new Set(names));
 }
 
 /** Whether the principal may see or do less than before, or something that is not known to be more. */
@@ -237,21 +228,6 @@ export function privilegeEffects({ before, after }: AskedBoth, alike: Alike): re
   });
 }
 
-/** Filters and masks that changed on some of the alike relations, where the principal reads them before and after. */
-export function rowEffects(
-  from: Snapshot,
-  to: Snapshot,
-  principal: PrincipalName,
-  asked: AskedBoth,
-  alike: Alike,
-  relations: readonly SecurableName[],
-): readonly { readonly on: SecurableName; readonly effects: readonly Effect[] }[] {
-  if (!asked.before('SELECT', alike) || !asked.after('SELECT', alike)) return [];
-  return relations
-    .map((on) => ({ on, effects: ruleEffects(from, to, principal, on) }))
-    .filter(({ effects }) => effects.length > 0);
-}
-
 function exists({ catalog }: Snapshot, on: SecurableName): boolean {
   const at = depth(on);
   if (at === 1) return catalog.catalogs.has(on);
@@ -259,58 +235,8 @@ function exists({ catalog }: Snapshot, on: SecurableName): boolean {
   return catalog.tables.has(on) || catalog.functions.has(on);
 }
 
-interface Shown {
-  readonly filters: ReadonlyMap<string, RowFilterRule>;
-  /** Of each filter. */
-  readonly tables: ReadonlyMap<string, SecurableName>;
-  readonly masks: ReadonlyMap<SecurableName, ColumnMaskRule>;
-}
-
-function ruleEffects(
-  from: Snapshot,
-  to: Snapshot,
-  principal: PrincipalName,
-  on: SecurableName,
-): readonly Effect[] {
-  const before = shown(from, principal, on);
-  const after = shown(to, principal, on);
-  const wereIn = from.groupsOf(principal);
-  const areIn = to.groupsOf(principal);
-  const effects: Effect[] = [];
-  const tableOf = (key: string) => after.tables.get(key) ?? before.tables.get(key) ?? on;
-  for (const [key, change] of changes(before.filters, after.filters, areIn))
-    effects.push({ kind: 'filter', table: tableOf(key), change });
-  for (const [column, change] of changes(before.masks, after.masks, areIn))
-    effects.push({ kind: 'mask', column, change });
-  const rules: readonly (readonly [Opens, RowFilterRule | ColumnMaskRule])[] = [
-    ...[...after.filters].map(([key, rule]) => [{ kind: 'table', on: tableOf(key) }, rule] as const),
-    ...[...after.masks].map(([column, rule]) => [{ kind: 'column', on: column }, rule] as const),
-  ];
-  for (const group of new Set(rules.flatMap(([, { expression }]) => groupsAsked(expression)))) {
-    const [was, gained] = [wereIn, areIn].map((groups) => (groups as ReadonlySet<string>).has(group));
-    if (was === gained) continue;
-    const opens = rules
-      .filter(([, rule]) => groupsAsked(rule.expression).includes(group))
-      .filter(([, rule]) => hidesNothing(rule, areIn) && !hidesNothing(rule, wereIn));
-    effects.push({ kind: 'membership', group, gained: gained === true, opens: opens.map(([what]) => what) });
-  }
-  return effects;
-}
-
-function* changes<K, R extends RowFilterRule | ColumnMaskRule>(
-  before: ReadonlyMap<K, R>,
-  after: ReadonlyMap<K, R>,
-  groups: ReadonlySet<string>,
-): Generator<[K, RuleChange<R>]> {
-  for (const [key, rule] of after) {
-    const was = before.get(key);
-    if (was === undefined) yield [key, { is: 'added', rule }];
-    else if (!says(was, rule)) yield [key, { is: 'changed', was, rule, opens: hidesNothing(rule, groups) }];
-  }
-  for (const [key, rule] of before) if (!after.has(key)) yield [key, { is: 'removed', rule }];
-}
-
-function says(a: RowFilterRule | ColumnMaskRule, b: RowFilterRule | ColumnMaskRule): boolean {
+/** Whether two rules say the same of the same columns. */
+export function says(a: RowFilterRule | ColumnMaskRule, b: RowFilterRule | ColumnMaskRule): boolean {
   if (a === b) return true;
   const alike =
     a.bindings.size === b.bindings.size &&
@@ -318,25 +244,8 @@ function says(a: RowFilterRule | ColumnMaskRule, b: RowFilterRule | ColumnMaskRu
   return alike && (a.text === b.text || JSON.stringify(a.expression) === JSON.stringify(b.expression));
 }
 
-/** The rules that bind on a relation and on everything that it reads, keyed by table, so that a view shows its tables'. */
-function shown(snapshot: Snapshot, principal: PrincipalName, on: SecurableName): Shown {
-  const filters = new Map<string, RowFilterRule>();
-  const tables = new Map<string, SecurableName>();
-  const masks = new Map<SecurableName, ColumnMaskRule>();
-  for (const table of beneath(snapshot, on)) {
-    const bound = snapshot.boundRules(principal, table);
-    for (const rule of bound.filters) {
-      const key = JSON.stringify([table, rule.policy]);
-      filters.set(key, rule);
-      tables.set(key, table);
-    }
-    for (const [column, rule] of bound.masks) masks.set(child(table, column), rule);
-  }
-  return { filters, tables, masks };
-}
-
 /** A relation and everything that it reads, through any chain. */
-function beneath({ catalog }: Snapshot, on: SecurableName): ReadonlySet<SecurableName> {
+export function beneath({ catalog }: Snapshot, on: SecurableName): ReadonlySet<SecurableName> {
   const seen = new Set<SecurableName>([on]);
   for (const name of seen) for (const read of catalog.tables.get(name)?.reads ?? []) seen.add(read);
   return seen;

@@ -5,9 +5,25 @@ import type { Effect } from './plan-effects.ts';
 
 // "2 people gain SELECT on 3 tables, nobody loses any; 1 column becomes masked for 3 people"
 
+/** How many people lists have together; lists have nobody in common, so that each is looked at once. */
+export class PeopleCount {
+  readonly #lists = new Set<readonly PrincipalName[]>();
+  #size = 0;
+
+  add(people: readonly PrincipalName[]): void {
+    if (this.#lists.has(people)) return;
+    this.#lists.add(people);
+    this.#size += people.length;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+}
+
 /** Principals and things that one kind of change touches. */
 interface Tally {
-  readonly people: Set<PrincipalName>;
+  readonly people: PeopleCount;
   readonly things: Set<string>;
 }
 
@@ -17,8 +33,8 @@ export function summarize(all: readonly SharedEffects[]): string {
   for (const { principals, on, effects } of all)
     for (const effect of effects) {
       const key = keyOf(effect, on);
-      const tally = tallies.get(key) ?? { people: new Set(), things: new Set() };
-      for (const principal of principals) tally.people.add(principal);
+      const tally = tallies.get(key) ?? { people: new PeopleCount(), things: new Set() };
+      tally.people.add(principals);
       tally.things.add(thingOf(effect, on));
       tallies.set(key, tally);
     }

@@ -46,10 +46,12 @@ function bySubject(rules: readonly AccessRule[]): BySubject {
 /** What may have changed for principals of one class in both snapshots. */
 export interface Touched {
   readonly alikes: Iterable<Alike>;
-  /** All that they may do more than pass through, before or after: elsewhere they read nothing. */
-  readonly reachable: () => Iterable<Alike>;
+  /** Where they may do more than pass through, before or after, and rows may be shown otherwise: elsewhere they read nothing. */
+  readonly rows: () => Iterable<Alike>;
   /** Whether they are in the same groups before and after. */
   readonly sameGroups: boolean;
+  /** Whether what exists before and after is decided the same. */
+  readonly sameRules: boolean;
 }
 
 /** Answers for one class after the other what may have changed for it. */
@@ -61,6 +63,9 @@ export class TouchedFinder {
   readonly #within = new Map<SecurableName, Alike[]>();
   /** What came or went itself: it may differ for everybody. Before the first policy only rules can differ. */
   readonly #newOrGone: readonly Alike[];
+  /** Of these the ones that anybody sees under a row filter or a mask, and those where such rules differ. */
+  readonly #ruled = new Map<SecurableName, Alike[]>();
+  readonly #ruledOtherwise = new Map<SecurableName, Alike[]>();
   /** Of these the catalogs and schemas. */
   readonly #containers = new Map<SecurableName, Alike[]>();
   readonly #places = new Map<string, readonly SecurableName[]>();
@@ -74,6 +79,8 @@ export class TouchedFinder {
     for (const alike of all)
       for (const above of withAncestors(alike.first)) {
         append(this.#within, above, alike);
+        if (alike.ruled.length > 0) append(this.#ruled, above, alike);
+        if (alike.changed.length > 0) append(this.#ruledOtherwise, above, alike);
         if (depth(alike.first) < 3) append(this.#containers, above, alike);
       }
   }
@@ -86,19 +93,18 @@ export class TouchedFinder {
     if (joinedOrLeft.length > 0)
       for (const group of joinedOrLeft) for (const rule of this.#both().get(group) ?? []) rules.push(rule);
     const alikes = new Set(this.#newOrGone);
-    let known: ReadonlySet<Alike> | undefined;
-    const reachable = () => {
-      known ??= this.#reachable(principal, new Set([...before, ...after]));
-      return known;
-    };
+    const sameGroups = joinedOrLeft.length === 0;
+    const reachable = (within: ReadonlyMap<SecurableName, readonly Alike[]>) =>
+      this.#reachable(principal, new Set([...before, ...after]), within);
     for (const on of outermost(rules.filter((rule) => !isPassage(rule))))
       for (const alike of this.#within.get(on) ?? []) alikes.add(alike);
     const ways = this.#changedPassages(principal, rules);
     for (const on of ways) for (const alike of this.#containers.get(on) ?? []) alikes.add(alike);
     if (ways.size > 0)
-      for (const alike of reachable())
+      for (const alike of reachable(this.#within))
         if (withAncestors(alike.first).some((on) => ways.has(on))) alikes.add(alike);
-    return { alikes, reachable, sameGroups: joinedOrLeft.length === 0 };
+    const rows = () => reachable(sameGroups ? this.#ruledOtherwise : this.#ruled);
+    return { alikes, rows, sameGroups, sameRules: sameGroups && rules.length === 0 };
   }
 
   /**
@@ -116,10 +122,15 @@ export class TouchedFinder {
   }
 
   /** A way through a catalog or schema leads to something only where another rule gives it. */
-  #reachable(principal: PrincipalName, groups: ReadonlySet<string>): ReadonlySet<Alike> {
-    const places = [principal, ...groups].flatMap((subject) => this.#placesOf(subject));
+  #reachable(
+    principal: PrincipalName,
+    groups: ReadonlySet<string>,
+    within: ReadonlyMap<SecurableName, readonly Alike[]>,
+  ): ReadonlySet<Alike> {
     const found = new Set<Alike>();
-    for (const on of new Set(places)) for (const alike of this.#within.get(on) ?? []) found.add(alike);
+    if (within.size === 0) return found;
+    for (const subject of [principal, ...groups])
+      for (const on of this.#placesOf(subject)) for (const alike of within.get(on) ?? []) found.add(alike);
     return found;
   }
 

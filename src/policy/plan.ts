@@ -3,6 +3,7 @@ import { metastore, type SecurableName } from '../kernel/securable-name.ts';
 import { compareText } from './findings.ts';
 import type { AccessChange, PolicyPlan, SharedChange, Snapshot, Widened } from './model.ts';
 import {
+  type Alike,
   askingBoth,
   compared,
   describeEffect,
@@ -11,15 +12,18 @@ import {
   leaningOf,
   opened,
   privilegeEffects,
-  rowEffects,
   shrinks,
 } from './plan-effects.ts';
-import { summarize } from './plan-summary.ts';
+import { RowChanges } from './plan-rows.ts';
+import { PeopleCount, summarize } from './plan-summary.ts';
 import { TouchedFinder } from './plan-touched.ts';
 
 const maximumChanges = 10_000;
 
-/** Effects that are the same for principals of one class. */
+/**
+ * Effects that are the same for principals of one class. Classes have nobody in common and each goes by one list, so that
+ * people are counted by lists; `effects` is one list wherever it says the same.
+ */
 export interface SharedEffects {
   readonly principals: readonly PrincipalName[];
   readonly on: SecurableName;
@@ -31,47 +35,110 @@ export interface SharedEffects {
  * cannot differ are computed once. Pure.
  */
 export function planPolicy(from: Snapshot | undefined, to: Snapshot): PolicyPlan {
-  const all = [...classEffects(from, to), ...ownEffects(from, to)];
-  const shared = all.map(toChange);
-  const shrunk = new Set<PrincipalName>();
-  for (const { principals, effects } of all)
-    if (effects.some(shrinks)) for (const principal of principals) shrunk.add(principal);
-  return {
-    from: from?.id,
-    to: to.id,
-    changes: expand(shared),
-    shared,
-    summary: summarize(all),
-    widened: widenedOf(all),
-    shrunk,
-  };
+  return new Plan(from, to);
 }
 
-function classEffects(from: Snapshot | undefined, to: Snapshot): readonly SharedEffects[] {
-  const found: SharedEffects[] = [];
+/**
+ * Whose sessions end must be known fast, the words can wait: each part is computed when it is read, once. Who shrank is
+ * looked for class by class, and no further than the first effect that shrinks.
+ */
+class Plan implements PolicyPlan {
+  readonly from: string | undefined;
+  readonly to: string;
+  readonly #sides: readonly [Snapshot | undefined, Snapshot];
+  #all: readonly SharedEffects[] | undefined;
+  #shrunk: ReadonlySet<PrincipalName> | undefined;
+  #shared: readonly SharedChange[] | undefined;
+  #changes: readonly AccessChange[] | undefined;
+  #summary: string | undefined;
+  #widened: readonly Widened[] | undefined;
+
+  constructor(from: Snapshot | undefined, to: Snapshot) {
+    this.from = from?.id;
+    this.to = to.id;
+    this.#sides = [from, to];
+  }
+
+  get shrunk(): ReadonlySet<PrincipalName> {
+    this.#shrunk ??= shrunkBy(this.#all ?? allEffects(...this.#sides, shrinks));
+    return this.#shrunk;
+  }
+
+  get shared(): readonly SharedChange[] {
+    this.#shared ??= [...told(this.#effects())];
+    return this.#shared;
+  }
+
+  get changes(): readonly AccessChange[] {
+    this.#changes ??= expand(told(this.#effects()));
+    return this.#changes;
+  }
+
+  get summary(): string {
+    this.#summary ??= summarize(this.#effects());
+    return this.#summary;
+  }
+
+  get widened(): readonly Widened[] {
+    this.#widened ??= widenedOf(this.#effects());
+    return this.#widened;
+  }
+
+  #effects(): readonly SharedEffects[] {
+    this.#all ??= [...allEffects(...this.#sides)];
+    return this.#all;
+  }
+}
+
+function shrunkBy(all: Iterable<SharedEffects>): ReadonlySet<PrincipalName> {
+  const found = new Set<PrincipalName>();
+  let last: readonly PrincipalName[] | undefined;
+  for (const { principals, effects } of all) {
+    if (principals === last || !effects.some(shrinks)) continue;
+    for (const principal of principals) found.add(principal);
+    last = principals;
+  }
+  return found;
+}
+
+/** `enough`: of each class no more than up to the first effect of this sort. */
+function* allEffects(
+  from: Snapshot | undefined,
+  to: Snapshot,
+  enough: (effect: Effect) => boolean = () => false,
+): Generator<SharedEffects> {
+  const effectsOf = classEffects(from, to);
+  for (const principals of classes(from, to))
+    for (const found of effectsOf(principals)) {
+      yield found;
+      if (found.effects.some(enough)) break;
+    }
+  yield* ownEffects(from, to);
+}
+
+/** What changes for the principals of one class. */
+function classEffects(
+  from: Snapshot | undefined,
+  to: Snapshot,
+): (principals: readonly PrincipalName[]) => Iterable<SharedEffects> {
   const securables = compared(from, to);
-  const anyRuled = securables.some((alike) => alike.ruled.length > 0);
-  const anyChanged = securables.some((alike) => alike.changed.length > 0);
   const touched = new TouchedFinder(from, to, securables);
-  for (const principals of classes(from, to)) {
+  const comparer = from === undefined ? undefined : new RowChanges(from, to);
+  return function* (principals) {
     const [first] = principals;
-    if (first === undefined) continue;
-    const { alikes, reachable, sameGroups } = touched.of(first);
+    if (first === undefined) return;
+    const { alikes, rows, sameGroups, sameRules } = touched.of(first);
     const asked = askingBoth(from, to, first);
     for (const alike of alikes) {
       const effects = privilegeEffects(asked, alike);
-      if (effects.length > 0) for (const on of alike.all) found.push({ principals, on, effects });
+      if (effects.length > 0) for (const on of alike.all) yield { principals, on, effects };
     }
-    if (from !== undefined && (sameGroups ? anyChanged : anyRuled))
-      for (const alike of reachable()) {
-        const relations = sameGroups ? alike.changed : alike.ruled;
-        if (relations.length === 0) continue;
-        for (const { on, effects } of rowEffects(from, to, first, asked, alike, relations))
-          found.push({ principals, on, effects });
-      }
-    found.push(...roleEffects(from, to, principals, first));
-  }
-  return found;
+    const reads = (alike: Alike) =>
+      alike.existed && asked.after('SELECT', alike) && (sameRules || asked.before('SELECT', alike));
+    for (const { on, effects } of comparer?.of(first, reads, rows(), sameGroups ? 'changed' : 'ruled') ?? [])
+      yield { principals, on, effects };
+    yield* roleEffects(from, to, principals, first);
+  };
 }
 
 function roleEffects(
@@ -130,38 +197,46 @@ function difference(before: ReadonlySet<string>, after: ReadonlySet<string>): re
   return [...gained, ...lost];
 }
 
+/** In words. A list of effects that is the same for many is put into words once: it says the same wherever it stands. */
+function* told(all: readonly SharedEffects[]): Generator<SharedChange> {
+  const known = new Map<readonly Effect[], Omit<SharedChange, 'principals' | 'table'>>();
+  for (const { principals, on, effects } of all) {
+    const words = known.get(effects) ?? wordsOf(effects, on);
+    known.set(effects, words);
+    yield { principals, table: on, ...words };
+  }
+}
+
 /** Each phrase once: a view may read several tables under one policy. */
-function toChange({ principals, on, effects }: SharedEffects): SharedChange {
-  const told = (leaning: Leaning) => [
+function wordsOf(effects: readonly Effect[], on: SecurableName): Omit<SharedChange, 'principals' | 'table'> {
+  const leaning = (wanted: Leaning) => [
     ...new Set(
-      effects.filter((effect) => leaningOf(effect) === leaning).map((effect) => describeEffect(effect, on)),
+      effects.filter((effect) => leaningOf(effect) === wanted).map((effect) => describeEffect(effect, on)),
     ),
   ];
-  const changes = told('unknown');
+  const changes = leaning('unknown');
   return {
-    principals,
-    table: on,
-    gains: told('gain'),
-    loses: told('loss'),
+    gains: leaning('gain'),
+    loses: leaning('loss'),
     ...(changes.length === 0 ? {} : { changes }),
   };
 }
 
 /** Columns and base tables; what a view shows of them is counted with them. */
 function widenedOf(all: readonly SharedEffects[]): readonly Widened[] {
-  const people = new Map<string, { kind: Widened['kind']; on: SecurableName; who: Set<PrincipalName> }>();
+  const found = new Map<string, { kind: Widened['kind']; on: SecurableName; who: PeopleCount }>();
   for (const { principals, effects } of all)
     for (const { kind, on: what } of effects.flatMap(opened)) {
-      const found = people.get(what) ?? { kind, on: what, who: new Set<PrincipalName>() };
-      for (const principal of principals) found.who.add(principal);
-      people.set(what, found);
+      const known = found.get(what) ?? { kind, on: what, who: new PeopleCount() };
+      known.who.add(principals);
+      found.set(what, known);
     }
-  return [...people.values()]
+  return [...found.values()]
     .map(({ kind, on, who }) => ({ kind, on, people: who.size }))
     .sort((a, b) => compareText(a.on, b.on));
 }
 
-function expand(shared: readonly SharedChange[]): readonly AccessChange[] {
+function expand(shared: Iterable<SharedChange>): readonly AccessChange[] {
   const changes: AccessChange[] = [];
   for (const { principals, ...change } of shared)
     for (const principal of principals) {

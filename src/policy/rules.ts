@@ -12,7 +12,7 @@ import type { ExpressionType } from './expression/model.ts';
 import type { BoundColumn, BoundColumns, Digits } from './expression/parse.ts';
 import { type ParsedExpression, parseExpression } from './expression/parse.ts';
 import { compareText } from './findings.ts';
-import type { ColumnMaskRule, RowFilterRule, TableRules } from './model.ts';
+import type { Audience, ColumnMaskRule, RowFilterRule, TableRules } from './model.ts';
 import { holds, type Tags } from './tags.ts';
 
 // Policies × tables → rules. What keeps a policy from applying where its author would expect it to is a problem that
@@ -65,6 +65,7 @@ class Binder {
   readonly problems: PlacedProblem[] = [];
   readonly applied = new Set<PolicyEntry>();
   readonly #parsed = new Map<string, ParsedExpression>();
+  readonly #audiences = new Map<PolicyEntry, Audience>();
   readonly #tags: Tags;
   readonly #catalog: CatalogSnapshot;
   readonly #labels: ClusterLabels;
@@ -133,7 +134,7 @@ class Binder {
     );
     const expression = this.#expression(policy, table, columns, 'boolean');
     if (expression === undefined) return;
-    const { audience, bindings } = common(policy, columns);
+    const [audience, bindings] = [this.#audience(policy), bindingsOf(columns)];
     const text = policy.expression.value;
     into.push({ kind: 'row-filter', policy: policy.name.value, on, expression, text, bindings, audience });
   }
@@ -157,7 +158,7 @@ class Binder {
           ? this.#problem(policy, table, { kind: 'unusable-type', name: 'value', column: masked })
           : this.#expression(policy, table, columns, type);
       if (expression === undefined) continue;
-      const { audience, bindings } = common(policy, columns);
+      const [audience, bindings] = [this.#audience(policy), bindingsOf(columns)];
       const text = policy.expression.value;
       const rule = { policy: policy.name.value, on, expression, text, bindings, audience };
       into.push({ kind: 'column-mask', ...rule, column: masked.name, strength: policy.strength });
@@ -192,6 +193,16 @@ class Binder {
     return parsed;
   }
 
+  /** One value per policy, however many tables it covers. */
+  #audience(policy: PolicyEntry): Audience {
+    const known = this.#audiences.get(policy) ?? {
+      to: policy.to.map((name) => name.value),
+      except: policy.except.map((name) => name.value),
+    };
+    this.#audiences.set(policy, known);
+    return known;
+  }
+
   #problem(policy: PolicyEntry, table: TableInfo, problem: RuleProblem): undefined {
     this.problems.push({ policy, table: table.name, problem });
     return undefined;
@@ -212,13 +223,8 @@ export function depthOf(on: SecurableName): number {
   return on === metastore ? 0 : nameParts(on).length;
 }
 
-function common(policy: PolicyEntry, columns: ReadonlyMap<string, ColumnInfo>) {
-  const audience = {
-    to: policy.to.map((name) => name.value),
-    except: policy.except.map((name) => name.value),
-  };
-  const bindings = new Map([...columns].map(([name, column]) => [name, column.name]));
-  return { audience, bindings };
+function bindingsOf(columns: ReadonlyMap<string, ColumnInfo>): ReadonlyMap<string, string> {
+  return new Map([...columns].map(([name, column]) => [name, column.name]));
 }
 
 function widestScope(policy: PolicyEntry, table: SecurableName): SecurableName | undefined {
