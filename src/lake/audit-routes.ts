@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { AuditLog, NewEvent } from '../audit/log-interface.ts';
 import { type Checkpoint, formatCheckpoint, parseCheckpoint, verifyAuditLog } from '../audit/verify.ts';
-import { formatDecision, formatReason } from '../kernel/decision.ts';
+import { type Decision, formatDecision, formatReason } from '../kernel/decision.ts';
 import { toWritError, WritError } from '../kernel/errors.ts';
 import { type Caller, type Route, route } from '../kernel/route.ts';
 import { metastore, type SecurableName } from '../kernel/securable-name.ts';
@@ -47,20 +47,22 @@ export function auditRoutes(options: AuditRouteOptions): readonly Route[] {
 }
 
 async function query(options: AuditRouteOptions, text: string, caller: Caller): Promise<object> {
-  const gate = options.currentSnapshot().decide(caller.principal, 'USE CATALOG', options.catalog);
-  if (gate.effect === 'deny' && !caller.operator) throw refused(options, caller, undefined);
+  // One snapshot decides, runs and stands in the record.
+  const snapshot = options.currentSnapshot();
+  const gate = snapshot.decide(caller.principal, 'USE CATALOG', options.catalog);
+  if (gate.effect === 'deny' && !caller.operator) throw refused(snapshot, options.catalog, gate);
   const session = await options.engine.open(options.catalog, caller.principal, {
     asOperator: caller.operator,
   });
   const record = new QueryRecord(options, caller);
   try {
-    const snapshot = options.currentSnapshot();
     const statement = await session.prepare(text, snapshot).catch((thrown: unknown) => {
       record.unread(text, toWritError(thrown));
       throw thrown;
     });
     await record.begin(statement, snapshot.id);
-    if (statement.decision.effect === 'deny') throw refused(options, caller, statement);
+    if (statement.decision.effect === 'deny')
+      throw refused(snapshot, options.catalog, statement.decision, statement.tables);
     const answer = await collect(session.run(statement, []), await session.describe(statement));
     record.end({ rows: answer.rows.length });
     return answer;
@@ -164,16 +166,15 @@ function jsonCell(cell: string | null, typeOid: number | undefined): JsonCell {
 }
 
 function refused(
-  options: AuditRouteOptions,
-  caller: Caller,
-  statement: LakeStatement | undefined,
+  snapshot: Snapshot,
+  catalog: SecurableName,
+  decision: Decision,
+  tables: readonly string[] = [catalog],
 ): WritError {
-  const decision =
-    statement?.decision ?? options.currentSnapshot().decide(caller.principal, 'USE CATALOG', options.catalog);
   return new WritError('permission_denied', {
-    message: `permission denied on ${statement?.tables.join(', ') ?? options.catalog}`,
+    message: `permission denied on ${tables.join(', ')}`,
     detail: formatDecision(decision),
-    hint: `ask ${options.currentSnapshot().owner(options.catalog) ?? 'whoever runs this gateway'}`,
+    hint: `ask ${snapshot.owner(catalog) ?? 'whoever runs this gateway'}`,
   });
 }
 

@@ -387,7 +387,7 @@ describe('policy files without an instance', () => {
     const checked = await alone({}, 'policy', 'fmt', '--check', '--policies', ugly);
     expect(checked).toMatchObject({
       code: 1,
-      stdout: expect.stringMatching(/^a\.yaml would change\nb\.yaml:2:1 left/),
+      stdout: expect.stringMatching(/^a\.yaml would change\nb\.yaml:1:\d+ left/),
     });
     expect((await alone({}, 'policy', 'fmt', '--policies', ugly)).code).toBe(1);
     expect(readFileSync(join(ugly, 'a.yaml'), 'utf8')).toBe('kind: tags\ntags: { a: {} }  # why\n');

@@ -20,6 +20,7 @@ import {
   meant,
   postgresContext,
   postgresTable,
+  within,
 } from '../policy/expression/engines.ts';
 import { exampleQuestion } from '../policy/expression/examples.ts';
 import { columns, Expressions, postgresColumns } from '../policy/expression/expression-cases.ts';
@@ -74,17 +75,19 @@ describe('Postgres and DuckDB answer alike, and as the language means', { timeou
   beforeAll(() => client.query("set timezone = 'UTC'"));
 
   test('mixed expressions and values', async () => {
+    const go = within(10_000);
     await fc.assert(
       fc.asyncProperty(
         expressions.mixed(3),
         fc.array(hostileRow, { minLength: 1, maxLength: 4 }),
         async (sample, rows) => {
+          if (!go()) return;
           const one = askedOf(sample);
           fc.pre(one !== undefined);
           await agree([one], rows);
         },
       ),
-      { numRuns: 1500, interruptAfterTimeLimit: 10_000 },
+      { numRuns: 1500 },
     );
   });
 
@@ -108,17 +111,19 @@ describe('Postgres and DuckDB answer alike, and as the language means', { timeou
 
   test('numerics that only Postgres holds: over 38 digits, NaN, infinities', async () => {
     const wide = new Expressions(postgresColumns);
+    const go = within(4_000);
     await fc.assert(
       fc.asyncProperty(
         wide.mixed(2),
         fc.array(postgresRow, { minLength: 1, maxLength: 4 }),
         async (sample, rows) => {
+          if (!go()) return;
           const one = askedOf(sample, postgresColumns);
           fc.pre(one !== undefined);
           expectAlike([one], await askPostgres([one], rows, askAll), meant([one], rows));
         },
       ),
-      { numRuns: 1500, interruptAfterTimeLimit: 4_000 },
+      { numRuns: 1500 },
     );
   });
 });

@@ -9,6 +9,7 @@ import { openScratch, type Scratch } from '../../src/main/scratch.ts';
 import { compileFiles } from '../../src/policy/compile.ts';
 import { formatFinding } from '../../src/policy/findings.ts';
 import type { Snapshot } from '../../src/policy/model.ts';
+import { within } from '../policy/expression/engines.ts';
 import { catalogOf, table } from '../policy/fixture.ts';
 import { catalogName, expected, masks, people, policyText, type Written, written } from './policy-model.ts';
 import { relations, rowsOf } from './policy-model-rows.ts';
@@ -147,8 +148,12 @@ test('random policies: everybody sees through both doors what the model says', {
   timeout: 90_000,
 }, async () => {
   const ways = new Set<string>();
+  const go = within(30_000);
+  let compared = 0;
   await fc.assert(
     fc.asyncProperty(written, async (policy) => {
+      if (compared >= 5 && !go()) return;
+      compared++;
       const snapshot = await bringIntoForce(policy);
       for (const as of persons) {
         await compareFor(as, policy, snapshot);
@@ -157,7 +162,7 @@ test('random policies: everybody sees through both doors what the model says', {
         if (masks(policy, as).length > 0) ways.add('masked');
       }
     }),
-    { numRuns: 12, interruptAfterTimeLimit: 30_000, endOnFailure: true },
+    { numRuns: 12, endOnFailure: true },
   );
   expect([...ways].sort()).toEqual(['masked', 'read', 'refused']);
 });

@@ -4,7 +4,6 @@ import { withPosition } from '../../lake/place-error.ts';
 import { copyHeader, copyLine } from './copy-out.ts';
 import * as encode from './encode.ts';
 import type { Run } from './expectations.ts';
-import type { GovernedPart } from './governed.ts';
 import type { LocalStatement } from './lake-local.ts';
 import type { Planned } from './lake-session.ts';
 import type { Outcome } from './record.ts';
@@ -16,7 +15,7 @@ export interface PortalHost {
   /** @throws transaction_aborted */
   check(planned: Planned): void;
   /** Resolves once the begin event is written: no row before. */
-  begin(part: GovernedPart): Promise<Run>;
+  begin(planned: Planned): Promise<Run>;
   end(run: Run, outcome: Outcome): void;
   columns(statement: LakeStatement): Promise<readonly ResultColumn[]>;
   rows(statement: LakeStatement, parameters: readonly (string | null)[]): AsyncIterable<LakeBatch>;
@@ -73,7 +72,7 @@ export class LakePortal {
         encode.commandComplete(planned.kind === 'local' ? planned.local.tag : 'SELECT 0'),
       );
     this.#host.check(planned);
-    this.#run ??= await this.#host.begin(planned.part);
+    this.#run ??= await this.#host.begin(planned);
     const run = this.#run;
     const timer = this.#host.interruptAfter();
     try {

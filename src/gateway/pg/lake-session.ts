@@ -38,17 +38,17 @@ export interface LakeServing {
   readonly onState?: (state: SessionState) => void;
 }
 
-/** One statement of a text, decided. */
-export type Planned =
-  | { readonly kind: 'local'; readonly local: LocalStatement; readonly part: GovernedPart }
+/** One statement of a text, decided; `policyVersion`: by which snapshot. */
+export type Planned = { readonly part: GovernedPart; readonly policyVersion: string } & (
+  | { readonly kind: 'local'; readonly local: LocalStatement }
   | {
       readonly kind: 'rows';
       readonly statement: LakeStatement;
-      readonly part: GovernedPart;
       readonly copy: Extract<LocalStatement, { kind: 'copy' }> | undefined;
       /** Characters of the client's text before the query; undefined: it is not written there as it is run. */
       readonly shift: number | undefined;
-    };
+    }
+);
 
 interface Prepared {
   readonly text: string;
@@ -257,7 +257,7 @@ class LakeServer {
       // Of several statements an earlier one may end the aborted transaction: they are checked as they run.
       if (alone) this.#checkAborted(local);
       if (local !== undefined && local.kind !== 'copy') {
-        return { kind: 'local', local, part: partOf(text, local.tag, allowed) };
+        return { kind: 'local', local, part: partOf(text, local.tag, allowed), policyVersion: snapshot.id };
       }
       const statement = await this.#lake.prepare(local?.query ?? text, snapshot, types);
       const part =
@@ -267,7 +267,7 @@ class LakeServer {
         await this.#recordRefusal(part, snapshot, error);
         throw new Recorded(error);
       }
-      return { kind: 'rows', statement, part, copy: local, shift };
+      return { kind: 'rows', statement, part, policyVersion: snapshot.id, copy: local, shift };
     } catch (thrown) {
       if (thrown instanceof Recorded) throw thrown.error;
       const error = shifted(toWritError(thrown), { shift });
@@ -312,8 +312,8 @@ class LakeServer {
   readonly #host: PortalHost = {
     send: (bytes) => this.#send(bytes),
     check: (planned) => this.#checkAborted(planned.kind === 'local' ? planned.local : undefined),
-    begin: async (part) => {
-      const { run, place } = this.#record.beginStatement(part, this.#options.currentSnapshot().id);
+    begin: async ({ part, policyVersion }) => {
+      const { run, place } = this.#record.beginStatement(part, policyVersion);
       await this.#written(place);
       return run;
     },

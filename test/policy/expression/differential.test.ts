@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expressionExamples } from '../../../src/policy/expression/examples.ts';
 import { initParser } from '../../../src/policy/expression/parse.ts';
 import { everything, note } from './coverage.ts';
-import { type Asked, askedOf, Duckdb, duckdbContexts, expectAlike, meant } from './engines.ts';
+import { type Asked, askedOf, Duckdb, duckdbContexts, expectAlike, meant, within } from './engines.ts';
 import { exampleQuestion } from './examples.ts';
 import { columns, Expressions } from './expression-cases.ts';
 import { fixedRows, hostileRow } from './hostile-rows.ts';
@@ -43,18 +43,20 @@ async function agrees(list: readonly Asked[], rows: typeof fixedRows, from?: str
 
 describe('DuckDB answers as the language means, on hostile values', () => {
   test('mixed expressions and values', { timeout: 60_000 }, async () => {
+    const go = within(5_000);
     await fc.assert(
       fc.asyncProperty(
         expressions.mixed(3),
         fc.array(hostileRow, { minLength: 1, maxLength: 4 }),
         async (sample, rows) => {
+          if (!go()) return;
           const one = askedOf(sample);
           fc.pre(one !== undefined);
           await duckdb.fill(rows);
           await agrees([one], rows);
         },
       ),
-      { numRuns: 1500, interruptAfterTimeLimit: 5_000 },
+      { numRuns: 1500 },
     );
   });
 

@@ -271,3 +271,9 @@ export function meant(asked: readonly Asked[], rows: readonly Row[]): Answers {
 export function expectAlike(asked: readonly Asked[], answers: Answers, wanted: Answers): void {
   for (const [i, { text }] of asked.entries()) expect(answers[i], text).toEqual(wanted[i]);
 }
+
+/** For a property of bounded time: false once it is over. A run under way is never cut off, as fast-check's own limit would. */
+export function within(ms: number): () => boolean {
+  const until = Date.now() + ms;
+  return () => Date.now() < until;
+}
