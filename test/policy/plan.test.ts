@@ -269,6 +269,17 @@ describe('who gains and loses what', () => {
     expect([...plan.shrunk]).toEqual([people.pat]);
   });
 
+  test('a role of a catalog that is gone', async () => {
+    const both = catalogOf({ app: 'POSTGRES', lake: 'LAKE' }, []);
+    const stays = 'kind: grants\ngrants:\n  - { on: lake, to: nina@acme.test, privileges: [USE CATALOG] }\n';
+    const from = await compile(`${stays}  - { on: app, to: nina@acme.test, assume: shop_app }\n`, both);
+    const plan = planPolicy(from, await compile(stays, catalogOf({ lake: 'LAKE' }, [])));
+    expect(plan.changes).toEqual([
+      { principal: people.nina, table: 'app', gains: [], loses: ['may act as shop_app'] },
+    ]);
+    expect([...plan.shrunk]).toEqual([people.nina]);
+  });
+
   test('a table that is gone', async () => {
     const without = sampleCatalog();
     const tables = [...without.tables.values()].filter((one) => one.name !== 'shop.public.countries');
