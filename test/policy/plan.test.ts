@@ -331,4 +331,9 @@ test('ten thousand people and ten thousand tables are compiled and planned', asy
   const plan = planPolicy(from, to);
   expect(plan.summary).toBe('100 people gain SELECT on 200 tables, nobody loses any');
   expect(plan.changes).toHaveLength(10_000);
+  const expanded = plan.shared.flatMap(({ principals, ...change }) =>
+    principals.map((principal) => ({ principal, ...change })),
+  );
+  expect(expanded.length).toBeGreaterThan(10_000);
+  expect(plan.changes).toEqual(expanded.slice(0, 10_000));
 }, 90_000);
