@@ -48,7 +48,7 @@ export interface Touched {
   readonly alikes: Iterable<Alike>;
   /** Where they may do more than pass through, before or after, and rows may be shown otherwise: elsewhere they read nothing. */
   readonly rows: () => Iterable<Alike>;
-  /** Whether they are in the same groups before and after. */
+  /** Whether they are in the same groups before and after, and named where they were. */
   readonly sameGroups: boolean;
   /** Whether what exists before and after is decided the same. */
   readonly sameRules: boolean;
@@ -88,7 +88,11 @@ export class TouchedFinder {
   of(principal: PrincipalName): Touched {
     const before = this.#from?.groupsOf(principal) ?? new Set<GroupName>();
     const after = this.#to.groupsOf(principal);
-    const joinedOrLeft = [...before, ...after].filter((group) => !(before.has(group) && after.has(group)));
+    const joinedOrLeft: string[] = [...before, ...after].filter(
+      (group) => !(before.has(group) && after.has(group)),
+    );
+    // What names a group does not name the person who is called the same: all of it came or went for them.
+    if (isGroup(this.#from, principal) !== isGroup(this.#to, principal)) joinedOrLeft.push(principal);
     const rules = [...this.#rulesOf(this.#changed, principal, before, after)];
     if (joinedOrLeft.length > 0)
       for (const group of joinedOrLeft) for (const rule of this.#both().get(group) ?? []) rules.push(rule);
@@ -159,6 +163,10 @@ export class TouchedFinder {
     this.#ofBoth ??= bySubject([...(this.#from?.access ?? []), ...this.#to.access]);
     return this.#ofBoth;
   }
+}
+
+function isGroup(snapshot: Snapshot | undefined, name: string): boolean {
+  return snapshot?.groups.has(name as GroupName) === true;
 }
 
 const passages: readonly Privilege[] = ['USE CATALOG', 'USE SCHEMA'];

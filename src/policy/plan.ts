@@ -148,7 +148,7 @@ function roleEffects(
   first: PrincipalName,
 ): readonly SharedEffects[] {
   const found: SharedEffects[] = [];
-  for (const on of to.catalog.catalogs.keys()) {
+  for (const on of new Set([...(from?.catalog.catalogs.keys() ?? []), ...to.catalog.catalogs.keys()])) {
     const before = from?.assumableRoles(first, on) ?? [];
     const after = to.assumableRoles(first, on);
     if (before.length === 0 && after.length === 0) continue;

@@ -4,11 +4,14 @@ import { describe, expect, test } from 'vitest';
 import type { GroupName, PrincipalName } from '../../src/kernel/principal.ts';
 import { notInAllPrivileges, type Privilege } from '../../src/kernel/privilege.ts';
 import { isWithin, type SecurableName } from '../../src/kernel/securable-name.ts';
+import { compileFiles } from '../../src/policy/compile.ts';
 import { Decider } from '../../src/policy/decide.ts';
 import type { GroupEntry, Place } from '../../src/policy/document.ts';
 import { createEnforcer } from '../../src/policy/enforcer.ts';
+import { formatFinding } from '../../src/policy/findings.ts';
 import { type AccessRule, depth, gatesOf, opens } from '../../src/policy/gates.ts';
 import { Membership } from '../../src/policy/membership.ts';
+import { catalogOf, table } from './fixture.ts';
 
 // Three ways to the same decision: the index, casbin over all rules, and the model's words written down by hand.
 
@@ -30,7 +33,10 @@ const securables = [
   'b.s.x',
   'a.sx',
   'a.sx.x',
+  'a.s.f', // A function.
 ].map(name);
+/** Nothing is granted on a column: it is asked through its table. */
+const questions = [...securables, ...['a.s.x.c', 'a.t.x.c', 'b.s.x.c'].map(name)];
 const asked: readonly Privilege[] = [
   'USE CATALOG',
   'USE SCHEMA',
@@ -38,6 +44,7 @@ const asked: readonly Privilege[] = [
   'MODIFY',
   'MANAGE',
   'BROWSE',
+  'EXECUTE',
   'CREATE TABLE',
   'CREATE CATALOG',
   'EXTERNAL USE SCHEMA',
@@ -81,11 +88,12 @@ function allowedByHand(
   entries: readonly GroupEntry[],
   who: PrincipalName,
   privilege: Privilege,
-  on: SecurableName,
+  named: SecurableName,
 ): boolean {
   const subjects = groupsByHand(entries, who).add(who);
   const mine = rules.filter((one) => subjects.has(one.subject));
-  const parts = on === 'metastore' ? [] : on.split('.');
+  const parts = named === 'metastore' ? [] : named.split('.').slice(0, 3);
+  const on = parts.join('.') || 'metastore';
   const up = parts.map((_, i) => parts.slice(0, i + 1).join('.'));
   const has = (act: AccessRule['act'], where: readonly string[]) =>
     mine.some((one) => one.act === act && where.includes(one.on));
@@ -159,6 +167,58 @@ async function fullCasbin(rules: readonly AccessRule[], entries: readonly GroupE
     gatesOf(privilege, on).every((gate) => enforcer.enforceSync(who, gate.on, gate.privilege));
 }
 
+// As files say it: the cluster of a is main, which is labelled; b has none.
+
+const now = Date.parse('2026-05-05T12:00:00Z');
+const past = '2026-05-05T12:00:00Z';
+const future = '2026-05-05T12:00:01Z';
+const both = 'tier: production, name: other';
+const written = fc.record({
+  subject: fc.constantFrom(...users, ...groups, 'all users' as GroupName),
+  what: fc.oneof(
+    fc.tuple(
+      fc.constantFrom('a', 'b'),
+      fc.constantFrom<Privilege>(
+        'USE CATALOG',
+        'USE SCHEMA',
+        'SELECT',
+        'MANAGE',
+        'BROWSE',
+        'EXECUTE',
+        'ALL PRIVILEGES',
+      ),
+    ),
+    fc.tuple(
+      fc.constantFrom('a.s', 'b.s'),
+      fc.constantFrom<Privilege>('USE SCHEMA', 'SELECT', 'CREATE TABLE'),
+    ),
+    fc.tuple(fc.constantFrom('a.s.x', 'b.s.x'), fc.constantFrom<Privilege>('SELECT', 'MODIFY', 'MANAGE')),
+    fc.tuple(fc.constant('a.s.f'), fc.constant<Privilege>('EXECUTE')),
+    fc.tuple(fc.constant('metastore'), fc.constant<Privilege>('CREATE CATALOG')),
+  ),
+  expires: fc.option(fc.constantFrom(past, future)),
+  clusters: fc.option(
+    fc.constantFrom('tier: production', 'tier: test', 'name: main', 'tier: production, name: main', both),
+    { freq: 2 },
+  ),
+});
+
+async function compiled(text: string) {
+  const tables = ['a.s.x', 'a.s.y', 'a.t.x', 'b.s.x', 'a.sx.x'].map((one) => table(one, { c: 'text' }));
+  const f = {
+    name: name('a.s.f'),
+    signature: '',
+    kind: 'FUNCTION',
+    securityDefiner: false,
+    engineOwner: 'app',
+  } as const;
+  const catalog = { ...catalogOf({ a: 'POSTGRES', b: 'LAKE' }, tables), functions: new Map([[f.name, [f]]]) };
+  const labels = new Map([['main', new Map([['tier', 'production']])]]);
+  const { snapshot, findings } = await compileFiles([{ path: 'p.yaml', text }], catalog, users, now, labels);
+  if (snapshot === undefined) throw new Error(findings.map(formatFinding).join('\n'));
+  return snapshot;
+}
+
 describe('decisions', () => {
   test('index, full casbin and the model by hand agree', async () => {
     await fc.assert(
@@ -166,37 +226,100 @@ describe('decisions', () => {
         const membership = new Membership(entries, new Set(rules.map((one) => one.subject)));
         const decider = new Decider(rules, membership, await createEnforcer());
         const full = await fullCasbin(rules, entries);
-        for (const who of users)
-          for (const on of securables)
+        // Forgets after every few answers.
+        const forgetful = new Decider(rules, membership, await createEnforcer(), 7);
+        for (const who of users) {
+          const [asking, forgetting] = [decider.asking(who), forgetful.asking(who)];
+          for (const on of questions)
             for (const privilege of asked) {
-              const indexed = decider.decide(who, privilege, on).effect === 'allow';
+              const decision = decider.decide(who, privilege, on);
+              const indexed = decision.effect === 'allow';
               const question = `${who} ${privilege} on ${on}`;
               expect([question, indexed]).toEqual([question, full(who, privilege, on)]);
               expect([question, indexed]).toEqual([
                 question,
                 allowedByHand(rules, entries, who, privilege, on),
               ]);
+              expect([question, asking(privilege, on), forgetting(privilege, on)]).toEqual([
+                question,
+                indexed,
+                indexed,
+              ]);
+              expect([question, forgetful.decide(who, privilege, on)]).toEqual([question, decision]);
+              expect(forgetful.kept).toBeLessThan(7 + 40);
             }
+        }
       }),
       { numRuns: 60 },
     );
   }, 120_000);
 
-  test('nesting far deeper than casbin follows by itself', async () => {
-    const chain = Array.from({ length: 500 }, (_, i) => `n${i}`);
-    const entries = chain.map(
-      (group, i): GroupEntry => ({
-        name: { value: group as GroupName, at },
-        members: [{ value: (chain[i - 1] ?? 'u1@x') as GroupName, at }],
-        source: undefined,
-      }),
-    );
-    const rules: AccessRule[] = [{ subject: 'n499' as GroupName, on: name('a'), act: 'USE CATALOG' }];
-    const decider = new Decider(rules, new Membership(entries, new Set()), await createEnforcer());
-    const decision = decider.decide('u1@x' as PrincipalName, 'USE CATALOG', name('a'));
+  test('ten thousand groups, each in the next: all are counted, through the files too', async () => {
+    const chain = Array.from({ length: 10_000 }, (_, i) => `n${i}`);
+    const last = chain.at(-1) ?? '';
+    const text = [
+      'kind: principals',
+      'groups:',
+      ...chain.map((group, i) => `  ${group}: { members: [${chain[i - 1] ?? 'u1@x'}] }`),
+      '---',
+      'kind: grants',
+      `grants: [{ on: a, to: ${last}, privileges: [USE CATALOG] }]`,
+    ].join('\n');
+    const snapshot = await compiled(text);
+    const u1 = 'u1@x' as unknown as PrincipalName;
+    expect(snapshot.groupsOf(u1)).toEqual(new Set([...chain, 'all users']));
+    const decision = snapshot.decide(u1, 'USE CATALOG', name('a'));
     expect(decision.effect).toBe('allow');
-    expect(decision.because[0]?.kind === 'grant' && decision.because[0].via.length).toBe(499);
+    const [reason] = decision.because;
+    expect(reason?.kind === 'grant' && reason.via).toEqual(chain.slice(0, -1));
+    expect(snapshot.decide('u2@x' as unknown as PrincipalName, 'USE CATALOG', name('a')).effect).toBe('deny');
   });
+
+  test('grants that have expired, and those for other clusters, count for nothing', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(written, { minLength: 1, maxLength: 10 }),
+        grouping,
+        async (grants, entries) => {
+          const text = [
+            'kind: principals',
+            'groups:',
+            ...entries.map(
+              (one) => `  ${one.name.value}: { members: [${one.members.map(({ value }) => value)}] }`,
+            ),
+            'servicePrincipals: { svc: {} }',
+            '---',
+            'kind: grants',
+            'grants:',
+            ...grants.map(
+              ({ subject, what: [on, act], expires, clusters }) =>
+                `  - { on: ${on}, to: ${subject}, privileges: [${act}]${expires === null ? '' : `, expires: ${expires}`}${clusters === null ? '' : `, clusters: { ${clusters} }`} }`,
+            ),
+          ].join('\n');
+          const snapshot = await compiled(text);
+          const counts = grants.filter(
+            ({ what: [on], expires, clusters }) =>
+              expires !== past &&
+              (clusters === null || (on.startsWith('a') && clusters !== 'tier: test' && clusters !== both)),
+          );
+          const rules = counts.map(({ subject, what: [on, act] }) => ({ subject, on: name(on), act }));
+          for (const who of users)
+            for (const on of questions)
+              for (const privilege of asked) {
+                const question = `${who} ${privilege} on ${on}`;
+                const effect = snapshot.decide(who, privilege, on).effect;
+                expect([question, effect === 'allow']).toEqual([
+                  question,
+                  allowedByHand(rules, entries, who, privilege, on),
+                ]);
+              }
+          const next = grants.some(({ expires }) => expires === future) ? Date.parse(future) : Infinity;
+          expect(snapshot.nextExpiry).toBe(next);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  }, 120_000);
 
   test('a name with quotes, wildcards and expression syntax is a name and nothing else', async () => {
     const odd = [
