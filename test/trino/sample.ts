@@ -44,6 +44,7 @@ export async function startGoverned(): Promise<Governed> {
   };
   try {
     const trino = await startTrino({ home, java, etc: trinoFiles(company, front.url) });
+    await nodesJoined(trino);
     await registerLake(trino);
     return {
       company,
@@ -57,6 +58,17 @@ export async function startGoverned(): Promise<Governed> {
   } catch (error) {
     await clean();
     throw error;
+  }
+}
+
+/** Trino says that it has started before its own node serves the catalogs. */
+async function nodesJoined(trino: Trino): Promise<void> {
+  const until = Date.now() + 60_000;
+  for (;;) {
+    const failure = await trino.failure('sam@acme.test', 'select count(*) from shop.public.countries');
+    if (failure === undefined) return;
+    if (!failure.includes('No nodes available') || Date.now() > until) throw new Error(failure);
+    await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }
 
