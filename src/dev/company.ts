@@ -26,3 +26,24 @@ export function personBySubject(subject: string): Person | undefined {
 export function personByEmail(email: string): Person | undefined {
   return people.find((person) => person.email === email.trim().toLowerCase());
 }
+
+/** Who a token may be signed for without a browser. */
+export interface Directory {
+  person(email: string): Person | undefined;
+  isService(name: string): boolean;
+  /** For the message to whoever names somebody else. */
+  readonly names: readonly string[];
+}
+
+export const companyDirectory: Directory = {
+  person: personByEmail,
+  isService: (name) => servicePrincipals.includes(name),
+  names: [...people.map(({ email }) => email), ...servicePrincipals],
+};
+
+/** Whoever is named exists: people by their e-mail, anything else is a service principal. */
+export const everybody: Directory = {
+  person: (email) => (email.includes('@') ? { email, name: email, subject: `person:${email}` } : undefined),
+  isService: () => true,
+  names: [],
+};

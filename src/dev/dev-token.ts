@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { importJWK, SignJWT } from 'jose';
 import { WritError } from '../kernel/errors.ts';
-import { people, personByEmail, servicePrincipals } from './company.ts';
+import type { Directory } from './company.ts';
 import type { SigningKey } from './identity-keys.ts';
 
 // Access tokens without a browser, for `--as` and tests: the same keys, claims and form (RFC 9068) as the provider's own.
@@ -11,7 +11,7 @@ export const tokenAudience = 'writ';
 export const tokenLifetime = 3600;
 
 export interface DevTokenRequest {
-  /** An e-mail of the sample company, or a service principal. */
+  /** An e-mail, or a service principal. */
   readonly as: string;
   readonly audience?: string;
   /** Seconds; negative makes a token that has expired. */
@@ -20,17 +20,18 @@ export interface DevTokenRequest {
 
 /**
  * Signs an access token. `now` in ms.
- * @throws not_found for somebody who is not of the sample company
+ * @throws not_found for somebody who is not in the directory
  */
 export async function signDevToken(
   request: DevTokenRequest,
   issuer: string,
   key: SigningKey,
   now: number,
+  directory: Directory,
 ): Promise<string> {
   const issuedAt = Math.floor(now / 1000);
   const expiresIn = request.expiresIn ?? tokenLifetime;
-  return new SignJWT({ ...claimsOf(request.as), jti: randomUUID() })
+  return new SignJWT({ ...claimsOf(request.as, directory), jti: randomUUID() })
     .setProtectedHeader({ typ: 'at+jwt', alg: key.alg, kid: key.kid })
     .setIssuer(issuer)
     .setAudience(request.audience ?? tokenAudience)
@@ -39,13 +40,16 @@ export async function signDevToken(
     .sign(await importJWK(key));
 }
 
-function claimsOf(as: string): { sub: string; client_id: string } & Record<string, unknown> {
-  const person = personByEmail(as);
+function claimsOf(
+  as: string,
+  directory: Directory,
+): { sub: string; client_id: string } & Record<string, unknown> {
+  const person = directory.person(as);
   if (person !== undefined) return { sub: person.subject, client_id: 'writ-cli', ...personClaims(person) };
-  if (servicePrincipals.includes(as)) return { sub: as, client_id: as };
+  if (directory.isService(as)) return { sub: as, client_id: as };
   throw new WritError('not_found', {
     message: `the sample company has nobody named ${JSON.stringify(as)}`,
-    hint: `there are ${[...people.map(({ email }) => email), ...servicePrincipals].join(', ')}`,
+    hint: `there are ${directory.names.join(', ')}`,
   });
 }
 

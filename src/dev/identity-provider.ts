@@ -7,7 +7,7 @@ import type { Provider } from 'oidc-provider';
 import { Provider as OidcProvider } from 'oidc-provider/lib/provider.js';
 import { z } from 'zod';
 import { toWritError, WritError } from '../kernel/errors.ts';
-import { personBySubject } from './company.ts';
+import { companyDirectory, type Directory, personBySubject } from './company.ts';
 import { type DevTokenRequest, signDevToken, tokenAudience } from './dev-token.ts';
 import { type IdentitySecrets, identitySecrets } from './identity-keys.ts';
 import { cliClient, oidcConfiguration } from './oidc-configuration.ts';
@@ -24,7 +24,7 @@ export interface IdentityProvider {
   readonly jwksUri: string;
   /** Client of `writ login`. */
   readonly clientId: string;
-  /** A token for anybody of the sample company. @throws not_found */
+  /** A token for anybody of the directory. @throws not_found */
   mintDevToken(request: DevTokenRequest): Promise<string>;
   stop(): Promise<void>;
 }
@@ -32,20 +32,22 @@ export interface IdentityProvider {
 const bodyLimit = 16_384;
 
 /**
- * Starts it; keys and secrets are kept under `<home>/idp`. Port 0 picks a free one. `now` in ms.
+ * Starts it; keys and secrets are kept under `<home>/idp`. Port 0 picks a free one. `now` in ms. `directory`: whom
+ * `mintDevToken` knows; by default the sample company.
  * @throws invalid_config when the port is in use
  */
 export async function startIdentityProvider(options: {
   home: string;
   port: number;
   now: () => number;
+  directory?: Directory;
 }): Promise<IdentityProvider> {
   const secrets = await identitySecrets(join(options.home, 'idp'));
   const server = createServer();
   const port = await listen(server, options.port);
   const issuer = `http://127.0.0.1:${port}`;
   const mintDevToken = (request: DevTokenRequest): Promise<string> =>
-    signDevToken(request, issuer, secrets.keys[0], options.now());
+    signDevToken(request, issuer, secrets.keys[0], options.now(), options.directory ?? companyDirectory);
   const provider = new OidcProvider(issuer, oidcConfiguration(secrets));
   server.on('request', requestHandler(provider, issuer, secrets, mintDevToken));
   return {

@@ -5,11 +5,12 @@ import { loadModule } from 'libpg-query';
 import type { CatalogInfo, TableInfo } from '../catalog/model.ts';
 import { openApi } from '../client/api.ts';
 import { devCertificate } from '../dev/certificate.ts';
+import { everybody } from '../dev/company.ts';
 import { startEmbeddedPostgres } from '../dev/embedded-postgres.ts';
 import { prepareHome } from '../dev/home.ts';
+import { type IdentityProvider, startIdentityProvider } from '../dev/identity-provider.ts';
 import { fillScratchLake } from '../dev/scratch-lake.ts';
 import { makeScratchDatabase, makeScratchRoles } from '../dev/scratch-postgres.ts';
-import { startTestIssuer, type TestIssuer } from '../dev/test-issuer.ts';
 import type { PrincipalName } from '../kernel/principal.ts';
 import { isWithin, nameParts } from '../kernel/securable-name.ts';
 import { scratchTokenKey } from '../kernel/token-key.ts';
@@ -64,16 +65,16 @@ async function open(
   mkdirSync(policies, { mode: 0o700 });
   for (const [i, { path, text }] of files.entries())
     writeFileSync(join(policies, `${i}-${basename(path)}`), text);
-  const issuer = await startTestIssuer();
-  closers.push(() => issuer.stop());
+  const provider = await startIdentityProvider({ home, port: 0, now: Date.now, directory: everybody });
+  closers.push(() => provider.stop());
   const [postgres] = await Promise.allSettled([
     makeClusters(home, testbed, closers),
     makeLakes(home, testbed),
   ]).then((settled) => settled.map(fulfilled));
   const { adminUrl = '', problems = [] } = postgres ?? {};
-  const instance = await openInstance(configOf(home, policies, testbed, adminUrl, issuer));
+  const instance = await openInstance(configOf(home, policies, testbed, adminUrl, provider));
   closers.push(() => instance.close());
-  return scratchOf(home, instance, issuer, problems, close);
+  return scratchOf(home, instance, provider, problems, close);
 }
 
 function fulfilled<T>(result: PromiseSettledResult<T>): T {
@@ -146,7 +147,7 @@ function configOf(
   policies: string,
   { catalogs }: Testbed,
   adminUrl: string,
-  { issuer, audience }: TestIssuer,
+  { issuer, audience }: IdentityProvider,
 ): InstanceConfig {
   const clusters = new Set(catalogs.flatMap(({ cluster }) => (cluster === undefined ? [] : [cluster])));
   return {
@@ -178,17 +179,18 @@ function placed(home: string, catalog: CatalogInfo): CatalogInfo {
 function scratchOf(
   home: string,
   instance: Instance,
-  issuer: TestIssuer,
+  provider: IdentityProvider,
   problems: readonly string[],
   close: () => Promise<void>,
 ): Scratch {
   const server = () => `http://127.0.0.1:${instance.httpPort}`;
+  const token = (as: PrincipalName) => provider.mintDevToken({ as });
   const operator = async () => readFileSync(join(home, 'operator-token'), 'utf8').trim();
   return {
     pgPort: instance.pgPort,
     problems,
-    token: issuer.token,
-    call: (as, method, path, body) => openApi(server, () => issuer.token(as)).call(method, path, body),
+    token,
+    call: (as, method, path, body) => openApi(server, () => token(as)).call(method, path, body),
     apply: async (files) => {
       await openApi(server, operator).call('POST', '/api/v1/policy/apply', { files });
     },
